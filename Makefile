@@ -1,0 +1,44 @@
+# The only entry points a person needs. Each target installs what it lacks (tools/bootstrap.sh).
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+ENV ?= dev
+ARGS ?=
+export PYTHONUTF8 := 1
+
+.PHONY: help install rehearse test check format bench lock schema clean
+
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: ## Make .venv from the locks (Python >= 3.11 and venv, pip or uv)
+	@tools/bootstrap.sh
+
+rehearse: install ## Bring the platform up offline and send real predictions (ENV=dev ARGS="--serve")
+	@.venv/bin/mainstage rehearse --env $(ENV) $(ARGS)
+
+test: install ## Run every test, in parallel (ARGS="-k name" narrows)
+	@$(PY) -m pytest -n auto --dist loadfile $(ARGS)
+
+check: install ## Lint, format, types, catalog, generated files, links of the docs
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m pyright
+	@.venv/bin/mainstage catalog check
+	@$(PY) tools/check_docs.py
+
+format: install ## Put the code into its standard form
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+bench: install ## Time the program, the door and a rehearsal; compare with the last run
+	@$(PY) tests/bench/run.py $(ARGS)
+
+schema: install ## Write the generated files again: catalog schema, component schema, guides
+	@$(PY) tools/generate.py
+
+lock: install ## Resolve the locks again from the pyproject files
+	@tools/lock.sh
+
+clean: ## Remove what the targets made (environments, rehearsals, caches)
+	rm -rf .venv .tools .mainstage .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,10 @@
+#!/bin/sh
+# Resolves the locks again. `mainstage` itself is this repository's own package, so it stays out of them.
+set -eu
+cd "$(dirname "$0")/.."
+compile() { .venv/bin/python -m uv pip compile --quiet --universal --generate-hashes --no-header "$@"; }
+compile --no-emit-package mainstage pyproject.toml -o requirements/blueprint.lock
+compile --no-emit-package mainstage --group dev pyproject.toml -o requirements/dev.lock
+for preset in requirements/presets/*.in; do
+    compile --python-version 3.10 "$preset" -o "${preset%.in}.lock"
+done
