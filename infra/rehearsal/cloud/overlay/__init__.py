@@ -1,6 +1,7 @@
 """The overlay: what the emulated cloud answers itself, because moto lacks it or gets it wrong.
 
-A module of this package registers its functions when it is imported; the modules are imported once, at the first `find`.
+A module of this package registers its functions when it is imported; all modules are imported once, at the first
+`find`.
 
     @handler("sagemaker", "CreateModel")          # answers instead of moto
     def create_model(call: Call) -> dict: ...
@@ -11,8 +12,8 @@ A module of this package registers its functions when it is imported; the module
     @after("s3", "GetBucketLifecycleConfiguration")   # mends what moto answered
     def dropped_fields(call: Call, output: dict) -> dict: ...
 
-Outputs have the form that botocore gives a caller: the members of the operation's output shape, datetimes for timestamps, bytes for
-blobs and streaming bodies.
+Outputs have the form that botocore gives a caller: the members of the operation's output shape, datetimes for
+timestamps, bytes for blobs and streaming bodies.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ _loaded = False
 
 
 def handler(service: str, operation: str) -> Callable[[Handler], Handler]:
-    """Registers the function that answers this operation instead of moto. Two for one operation are a mistake and raise."""
+    """Registers the function that answers this operation instead of moto. Two for one operation raise ValueError."""
 
     def register(function: Handler) -> Handler:
         known = _handlers.setdefault((service, operation), function)
