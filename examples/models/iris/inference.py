@@ -1,0 +1,35 @@
+"""Serves the iris classifier: {"instances": [{field: value}, ...]} in, {"predictions": [{species, confidence}, ...]} out."""
+
+import json
+import os
+
+import joblib
+import pandas
+
+FIELDS = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
+
+
+def model_fn(model_dir):
+    """Called once, when the container starts."""
+    return joblib.load(os.path.join(model_dir, "model.joblib"))
+
+
+def input_fn(body, content_type):
+    """Called for every request: its body as rows."""
+    if content_type.split(";")[0].strip() != "application/json":
+        raise ValueError("Content-Type %r; this model takes application/json" % content_type)
+    return pandas.DataFrame(json.loads(body)["instances"], columns=FIELDS)
+
+
+def predict_fn(rows, model):
+    """One species a row, with the probability of the species that won."""
+    probabilities = model.predict_proba(rows)
+    winners = probabilities.argmax(axis=1)
+    return [
+        {"species": str(model.classes_[winner]), "confidence": float(row[winner])}
+        for winner, row in zip(winners, probabilities, strict=True)
+    ]
+
+
+def output_fn(predictions, accept):
+    return json.dumps({"predictions": predictions}), "application/json"

@@ -1,0 +1,23 @@
+"""Physical names that more than one layer or tool has to know. Fixed by environment, account and region alone."""
+
+from __future__ import annotations
+
+
+def registry_bucket_name(environment: str, account_id: str, region: str) -> str:
+    """The model registry's bucket. Account and region are in it because bucket names are global."""
+    return f"mainstage-{environment}-registry-{account_id}-{region}"
+
+
+def capture_bucket_name(environment: str, account_id: str, region: str) -> str:
+    """The bucket that data capture writes to."""
+    return f"mainstage-{environment}-capture-{account_id}-{region}"
+
+
+def endpoint_name(environment: str, model: str) -> str:
+    """The endpoint of a model. The environment is in it so that two environments may share an account."""
+    return f"{environment}-{model}"
+
+
+def model_package_group_name(environment: str, model: str) -> str:
+    """The SageMaker model package group that lists a model's versions."""
+    return f"{environment}-{model}"

@@ -1,0 +1,115 @@
+"""Where a command acts: a served rehearsal, or one environment's AWS account. Never ambient credentials (design §8)."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+
+POINTER = Path(".mainstage") / "rehearsal.json"
+REHEARSAL = "rehearsal"
+ENVIRONMENTS = ("dev", "staging", "prod")
+
+
+class TargetError(ValueError):
+    """No target, or one that cannot be used; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """An account and region, and how to reach it."""
+
+    environment: str
+    account_id: str
+    region: str
+    endpoint_url: str | None
+    """The rehearsal's loopback address; None is AWS itself."""
+    profile: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = None
+    state_file: Path | None = None
+
+    @property
+    def emulated(self) -> bool:
+        return self.endpoint_url is not None
+
+    def __str__(self) -> str:
+        if self.endpoint_url:
+            return f"emulated AWS at {self.endpoint_url} ({self.environment}, account {self.account_id}, {self.region})"
+        return f"AWS account {self.account_id}, {self.region} ({self.environment}, profile {self.profile})"
+
+    @cached_property
+    def session(self) -> boto3.Session:
+        if self.endpoint_url:
+            return boto3.Session(self.access_key_id, self.secret_access_key, region_name=self.region)
+        return boto3.Session(profile_name=self.profile, region_name=self.region)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of this target. Emulated: only ever the rehearsal's address."""
+        config = Config(retries={"mode": "standard", "max_attempts": 3}, user_agent_appid="mainstage")
+        return self.session.client(service, endpoint_url=self.endpoint_url, config=config)
+
+
+def resolve(root: Path, name: str | None = None, profile: str | None = None) -> Target:
+    """Finds the target: `name` ("rehearsal", "dev", "staging", "prod"), else the rehearsal that runs.
+
+    An environment needs `profile`, a named AWS profile, whose account must be the one of its stack file. Raises TargetError.
+    """
+    if name is None or name == REHEARSAL:
+        target = rehearsal(root)
+        if target is None:
+            raise TargetError(
+                "no rehearsal is being served; start one with: make rehearse ARGS=--serve   "
+                "(or name an AWS environment: --target dev --profile PROFILE)"
+            )
+        return target
+    if name not in ENVIRONMENTS:
+        raise TargetError(f"--target {name!r}: allowed are {REHEARSAL}, {', '.join(ENVIRONMENTS)}")
+    if not profile:
+        raise TargetError(f"--target {name} is an AWS account; say which credentials to use: --profile PROFILE")
+    return _aws(root, name, profile)
+
+
+def rehearsal(root: Path) -> Target | None:
+    """The rehearsal that is being served from this checkout, if its process lives."""
+    pointer = root / POINTER
+    try:
+        told = json.loads(pointer.read_text())
+        os.kill(int(told["pid"]), 0)
+    except (OSError, ValueError, KeyError):
+        return None
+    return Target(
+        environment=told["environment"],
+        account_id=told["account_id"],
+        region=told["region"],
+        endpoint_url=told["endpoint"],
+        access_key_id=told["access_key_id"],
+        secret_access_key=told["secret_access_key"],
+        state_file=Path(told["state_file"]),
+    )
+
+
+def _aws(root: Path, environment: str, profile: str) -> Target:
+    from infra import settings
+
+    stack = f"models-{environment}"
+    loaded = settings.load(settings.stack_config(root / "stacks" / f"Pulumi.{stack}.yaml"), stack, root)
+    target = Target(environment, loaded.account_id, loaded.region, endpoint_url=None, profile=profile)
+    try:
+        account = target.client("sts").get_caller_identity()["Account"]
+    except (BotoCoreError, ClientError) as error:
+        raise TargetError(f"--profile {profile}: AWS does not accept it ({error}); run: aws sso login --profile {profile}") from error
+    if account != loaded.account_id:
+        raise TargetError(
+            f"--profile {profile} belongs to account {account}, but {environment} is account {loaded.account_id} "
+            f"(stacks/Pulumi.{stack}.yaml): use a profile of that account"
+        )
+    return target
