@@ -1,0 +1,59 @@
+"""The `mainstage` command: rehearse the platform, ship a model, look at what serves."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+import click
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.cli import catalog, model, predict, rehearse
+from infra.cli.output import console, fail
+
+app = typer.Typer(
+    name="mainstage",
+    help="Your company's AI platform on AWS: rehearse it offline, bring it up, ship models onto it.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("rehearse")(rehearse.rehearse)
+app.command("up")(rehearse.up)
+app.command("predict")(predict.predict)
+app.add_typer(model.app, name="model")
+app.add_typer(catalog.app, name="catalog")
+
+
+@app.callback(invoke_without_command=True)
+def root(show_version: bool = typer.Option(False, "--version", help="Print the release and exit.")) -> None:
+    if show_version:
+        console.print(version("mainstage"))
+        raise typer.Exit
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line. A person's mistake or AWS's refusal is one line and exit code 1; a bug is a traceback."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in words
+    try:
+        app(args=words, standalone_mode=False)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        fail("stopped", as_json=as_json)
+        sys.exit(130)
+    except click.UsageError as error:
+        error.show()
+        sys.exit(2)
+    except click.ClickException as error:
+        fail(error.format_message(), as_json=as_json)
+        sys.exit(error.exit_code)
+    except (ValueError, ClientError, BotoCoreError, OSError) as error:
+        if not isinstance(error, ClientError | BotoCoreError | OSError) and not getattr(type(error), "__module__", "").startswith("infra."):
+            raise
+        fail(str(error), as_json=as_json)
+        sys.exit(1)

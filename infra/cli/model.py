@@ -1,0 +1,226 @@
+"""`mainstage model …`: scaffold a model, register versions of it, look at what is registered and what serves."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from infra.catalog import Model, load_catalog
+from infra.cli import common
+from infra.cli.output import emit, say, working
+from infra.registry import status as live
+from infra.registry.infer import infer
+from infra.registry.push import Pushed, push
+from infra.registry.registry import Registry, RegistryError
+from infra.registry.scaffold import DEFAULT_PRESET, scaffold
+from infra.rehearsal.cloud.model_host import PresetEnvironments
+
+app = typer.Typer(help="Scaffold, register and look at models.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="The model's name, as in stacks/models/NAME.yaml.", show_default=False)]
+
+
+@app.command("new")
+def new(
+    name: Annotated[str, typer.Argument(help="The new model's name: small letters, digits, hyphens.", show_default=False)],
+    sample: Annotated[
+        Path | None, typer.Option(help="Rows to infer the signature from: .jsonl (an object a line) or .csv with a header.")
+    ] = None,
+    answer: Annotated[
+        list[str] | None, typer.Option("--answer", help="A column of the sample that the model answers with (the label).")
+    ] = None,
+    folder: Annotated[Path | None, typer.Option(help="Where inference.py goes. Default: models/NAME.", show_default=False)] = None,
+    runtime: Annotated[str, typer.Option(help="The runtime preset: which AWS image serves it.")] = DEFAULT_PRESET,
+    owner: Annotated[str, typer.Option(help="The team that owns it. Default: your user name.")] = "",
+    as_json: common.JsonOption = False,
+) -> None:
+    """Write inference.py and the catalog file of a new model; with --sample the signature is inferred from rows."""
+    root = common.root()
+    inferred = infer(sample, answer or ()) if sample else None
+    made = scaffold(name, root=root, folder=folder or root / "models" / name, inferred=inferred, preset=runtime, owner=owner)
+    where = os.path.relpath(made.inference.parent)
+    steps = [
+        f"train with the image's versions and save model.joblib: mainstage model python {name} train.py",
+        f"joblib.dump(model, '{where}/model.joblib')",
+        "declare it: mainstage up --env dev",
+        f"register it: mainstage model push {name} {where}",
+        f"serve it: in {os.path.relpath(made.catalog)} put `stable: 1` in place of `awaiting: true`, then mainstage up --env dev",
+        f"ask it: mainstage predict {name} '{made.sample_request}'",
+    ]
+    value = {"inference": made.inference, "catalog": made.catalog, "sample_request": made.sample_request, "next": steps}
+    emit(value, as_json=as_json, render=lambda _: _new_text(made.inference, made.catalog, steps))
+
+
+def _new_text(inference: Path, catalog: Path, steps: list[str]) -> str:
+    lines = [f"wrote {os.path.relpath(inference)}", f"wrote {os.path.relpath(catalog)}", "", "Next:"]
+    return "\n".join([*lines, *(f"  {number}. {step}" for number, step in enumerate(steps, 1))]).replace("[", "\\[")
+
+
+@app.command("python", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def python(
+    context: typer.Context,
+    name: Name,
+    environment: Annotated[str, typer.Option("--env", help="Which environment's settings of the model count.")] = "dev",
+) -> None:
+    """Run Python with the versions of the model's serving image: mainstage model python NAME train.py …
+
+    What is trained and saved by it can be loaded by the image.
+    """
+    found = _model(name, environment)
+    with working(f"environment of {found.runtime}"):
+        runtime = _environments().ensure(found.runtime)
+    raise typer.Exit(subprocess.run([str(runtime.python), *context.args]).returncode)
+
+
+@app.command("push")
+def push_command(
+    name: Name,
+    folder: Annotated[Path, typer.Argument(help="The folder with inference.py and the model's files, or a model.tar.gz.")],
+    metrics: Annotated[Path | None, typer.Option(help="A JSON object of numbers for the card. Default: training.json.")] = None,
+    data: Annotated[Path | None, typer.Option(help="The training data; its SHA-256 goes into the card.")] = None,
+    target: common.TargetOption = None,
+    profile: common.ProfileOption = None,
+    as_json: common.JsonOption = False,
+) -> None:
+    """Check a model in its serving environment and register it as the next version, with its card."""
+    where = common.target(target, profile, as_json=as_json)
+    model = _model(name, where.environment)
+    registry = Registry.of(where)
+    with working(f"pushing {name}") as status:
+        done = push(
+            model,
+            folder,
+            registry,
+            environments=_environments(),
+            metrics=metrics,
+            data=data,
+            progress=lambda step: status.update(f"pushing {name}: {step}"),
+        )
+    for warning in done.warnings:
+        say(f"[yellow]note:[/yellow] {warning}", as_json=as_json)
+    emit(done, as_json=as_json, render=_pushed_text)
+
+
+def _pushed_text(done: Pushed) -> str:
+    metrics = ", ".join(f"{name} {value}" for name, value in done.card["metrics"].items()) or "no metrics"
+    what = "registered" if done.new else "was registered already: nothing new in this folder"
+    return f"{done.model} version {done.version} {what}\n  {done.url}\n  {metrics}"
+
+
+@app.command("list")
+def list_command(
+    target: common.TargetOption = None, profile: common.ProfileOption = None, as_json: common.JsonOption = False
+) -> None:
+    """The models of the catalog and the versions registered for each."""
+    where = common.target(target, profile, as_json=as_json)
+    registry = Registry.of(where)
+    catalog = load_catalog(common.root(), where.environment).models
+    names = sorted({*catalog, *registry.models()})
+    rows = [
+        {
+            "model": name,
+            "in_catalog": name in catalog,
+            "asked": live.asked(catalog.get(name)),
+            "versions": registry.numbers(name),
+            "owner": catalog[name].owner if name in catalog else None,
+        }
+        for name in names
+    ]
+    emit(rows, as_json=as_json, render=_list_table)
+
+
+def _list_table(rows: list[dict[str, Any]]) -> Table:
+    table = Table("model", "owner", "catalog asks for", "registered versions", box=None, header_style="bold")
+    for row in rows:
+        versions = ", ".join(str(number) for number in row["versions"]) or "none"
+        table.add_row(row["model"], row["owner"] or "", row["asked"] if row["in_catalog"] else "not in the catalog", versions)
+    return table
+
+
+@app.command("show")
+def show(
+    name: Name,
+    version: Annotated[int | None, typer.Argument(help="Default: the newest.", show_default=False)] = None,
+    target: common.TargetOption = None,
+    profile: common.ProfileOption = None,
+    as_json: common.JsonOption = False,
+) -> None:
+    """The card of a version: metrics, data, commit, framework versions, signature."""
+    where = common.target(target, profile, as_json=as_json)
+    registry = Registry.of(where)
+    numbers = registry.numbers(name)
+    if not numbers:
+        raise RegistryError(f"{name}: no version is registered in {where}; registered models: {', '.join(registry.models()) or 'none'}")
+    number = version or numbers[-1]
+    card = registry.card(name, number)
+    if card is None:
+        known = ", ".join(str(n) for n in numbers)
+        raise RegistryError(
+            f"{name}: version {number} "
+            + (f"is not registered; registered are {known}" if number not in numbers else "has no card: push its folder again")
+        )
+    emit(card, as_json=as_json, render=_card_table)
+
+
+def _card_table(card: dict[str, Any]) -> Table:
+    table = Table(show_header=False, box=None)
+    packages = ", ".join(f"{name} {version}" for name, version in sorted(card["runtime"]["packages"].items()))
+    table.add_row("model", f"{card['model']} version {card['version']}")
+    table.add_row("pushed", f"{card['pushed_at']} by {card['pushed_by']}")
+    table.add_row("archive", f"{card['archive']['size_bytes']} bytes, sha256 {card['archive']['sha256']}")
+    table.add_row("runtime", f"{card['runtime']['preset']} (Python {card['runtime']['python']}; {packages})")
+    table.add_row("metrics", ", ".join(f"{k} {v}" for k, v in card["metrics"].items()) or "none")
+    table.add_row("data", ", ".join(f"{k} {v}" for k, v in card["data"].items()) or "unknown")
+    table.add_row("commit", (card.get("commit") or "none") + (" with uncommitted changes" if card.get("uncommitted_changes") else ""))
+    for side in ("inputs", "outputs"):
+        table.add_row(side, ", ".join(f"{field['name']}: {field['type']}" for field in card["signature"][side]))
+    return table
+
+
+@app.command("status")
+def status(
+    name: Annotated[str | None, typer.Argument(help="Default: every model of the catalog.", show_default=False)] = None,
+    target: common.TargetOption = None,
+    profile: common.ProfileOption = None,
+    as_json: common.JsonOption = False,
+) -> None:
+    """What the catalog asks for beside what really serves: versions, instances, guard alarms."""
+    where = common.target(target, profile, as_json=as_json)
+    catalog = load_catalog(common.root(), where.environment).models
+    names = [name] if name else sorted(catalog)
+    if name and name not in catalog:
+        _model(name, where.environment)
+    found = [live.status(where, catalog[each]) for each in names]
+    emit(found, as_json=as_json, render=_status_table)
+
+
+def _status_table(found: list[live.ModelStatus]) -> Table:
+    table = Table("model", "asked", "live", "endpoint", "instances", "guard alarms", box=None, header_style="bold")
+    colours = {"InService": "green", "Failed": "red", "not created": "yellow"}
+    for each in found:
+        state = f"[{colours.get(each.endpoint_status, 'cyan')}]{each.endpoint_status}[/]"
+        serving = ", ".join(f"{v.version} ({v.traffic_percent:g} %)" for v in each.variants) or "nothing"
+        instances = ", ".join(f"{v.instances} of {v.desired_instances}" for v in each.variants) or "-"
+        table.add_row(each.model, each.asked, serving, state, instances, each.alarms_text)
+        if each.failure_reason:
+            table.add_row("", "", f"[red]{each.failure_reason}[/red]")
+    return table
+
+
+def _model(name: str, environment: str) -> Model:
+    catalog = load_catalog(common.root(), environment).models
+    if name not in catalog:
+        known = ", ".join(sorted(catalog)) or "none"
+        raise RegistryError(f"model {name!r} is not in the catalog (stacks/models/); there are: {known}. New? mainstage model new {name}")
+    return catalog[name]
+
+
+def _environments() -> PresetEnvironments:
+    return PresetEnvironments(common.root() / ".mainstage" / "environments")
+
+

@@ -1,0 +1,100 @@
+"""`mainstage predict`: one request to a model's endpoint."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from botocore.exceptions import ClientError
+
+from infra.cli import common
+from infra.cli.output import emit
+from infra.layers.names import endpoint_name
+
+
+class PredictError(ValueError):
+    """A prediction that could not be made; the message says why."""
+
+
+def predict(
+    name: Annotated[str, typer.Argument(help="The model.", show_default=False)],
+    data: Annotated[str, typer.Argument(help="The request: JSON, @FILE, or - for standard input.", show_default=False)],
+    variant: Annotated[str | None, typer.Option(help="Ask this variant instead of one by weight.")] = None,
+    target: common.TargetOption = None,
+    profile: common.ProfileOption = None,
+    as_json: common.JsonOption = False,
+) -> None:
+    """Send one request to a model and print its answer, version and latency.
+
+    Example: mainstage predict iris '{"instances": [{"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}]}'
+    """
+    body = read_body(data)
+    where = common.target(target, profile, as_json=as_json)
+    answer = ask(where.client("sagemaker-runtime"), endpoint_name(where.environment, name), body, variant)
+    emit(answer, as_json=as_json, render=_render)
+
+
+def read_body(data: str) -> bytes:
+    """The request's bytes, checked to be JSON. Raises PredictError naming where it came from."""
+    if data == "-":
+        source, text = "standard input", sys.stdin.read()
+    elif data.startswith("@"):
+        source = data[1:]
+        try:
+            text = Path(source).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise PredictError(f"{source}: {error}") from error
+    else:
+        source, text = "the request", data
+    try:
+        json.loads(text)
+    except ValueError as error:
+        raise PredictError(f"{source} is not JSON: {error}") from error
+    return text.encode()
+
+
+def ask(runtime: Any, endpoint: str, body: bytes, variant: str | None = None) -> dict[str, Any]:
+    """Invokes the endpoint. Returns answer, variant, version and latency_ms (the client's). Raises PredictError."""
+    started = time.perf_counter()
+    try:
+        reply = runtime.invoke_endpoint(
+            EndpointName=endpoint,
+            Body=body,
+            ContentType="application/json",
+            Accept="application/json",
+            **({"TargetVariant": variant} if variant else {}),
+        )
+        answer = reply["Body"].read()
+    except ClientError as error:
+        raise PredictError(f"{endpoint}: {error.response['Error']['Message']}") from error
+    return {
+        "answer": _decoded(answer),
+        "version": version_of(reply.get("CustomAttributes", "")),
+        "variant": reply["InvokedProductionVariant"],
+        "latency_ms": round((time.perf_counter() - started) * 1000, 2),
+    }
+
+
+def version_of(custom_attributes: str) -> int | str:
+    """The version that the model process reports (design §6.4), or "unknown"."""
+    for part in custom_attributes.split(","):
+        name, _, value = part.strip().partition("=")
+        if name == "mainstage-version" and value.isdigit():
+            return int(value)
+    return "unknown"
+
+
+def _decoded(answer: bytes) -> Any:
+    try:
+        return json.loads(answer)
+    except ValueError:
+        return answer.decode("utf-8", "replace")
+
+
+def _render(answer: dict[str, Any]) -> str:
+    shown = json.dumps(answer["answer"], ensure_ascii=False)
+    return f"{shown}\n[dim]version {answer['version']}, variant {answer['variant']}, {answer['latency_ms']} ms[/dim]"
