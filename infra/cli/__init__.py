@@ -53,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         fail(error.format_message(), as_json=as_json)
         sys.exit(error.exit_code)
     except (ValueError, ClientError, BotoCoreError, OSError) as error:
-        if not isinstance(error, ClientError | BotoCoreError | OSError) and not getattr(type(error), "__module__", "").startswith("infra."):
+        if not isinstance(error, ClientError | BotoCoreError | OSError) and not getattr(
+            type(error), "__module__", ""
+        ).startswith("infra."):
             raise
         fail(str(error), as_json=as_json)
         sys.exit(1)

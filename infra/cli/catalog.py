@@ -49,7 +49,9 @@ def _render(result: dict[str, Any]) -> str:
 
 @app.command("schema")
 def schema(
-    write: Annotated[bool, typer.Option("--write", help="Write docs/schemas/model.schema.json instead of printing.")] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Write docs/schemas/model.schema.json instead of printing.")
+    ] = False,
 ) -> None:
     """The JSON Schema of a model file, for editors."""
     text = json.dumps(catalog.json_schema(), indent=2, ensure_ascii=False) + "\n"

@@ -15,7 +15,9 @@ TargetOption = Annotated[
     str | None,
     typer.Option("--target", help="Where to act: rehearsal (the default when one is served), dev, staging or prod."),
 ]
-ProfileOption = Annotated[str | None, typer.Option("--profile", help="The AWS profile to use with --target dev|staging|prod.")]
+ProfileOption = Annotated[
+    str | None, typer.Option("--profile", help="The AWS profile to use with --target dev|staging|prod.")
+]
 
 
 def root() -> Path:

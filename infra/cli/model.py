@@ -27,14 +27,20 @@ Name = Annotated[str, typer.Argument(help="The model's name, as in stacks/models
 
 @app.command("new")
 def new(
-    name: Annotated[str, typer.Argument(help="The new model's name: small letters, digits, hyphens.", show_default=False)],
+    name: Annotated[
+        str, typer.Argument(help="The new model's name: small letters, digits, hyphens.", show_default=False)
+    ],
     sample: Annotated[
-        Path | None, typer.Option(help="Rows to infer the signature from: .jsonl (an object a line) or .csv with a header.")
+        Path | None,
+        typer.Option(help="Rows to infer the signature from: .jsonl (an object a line) or .csv with a header."),
     ] = None,
     answer: Annotated[
-        list[str] | None, typer.Option("--answer", help="A column of the sample that the model answers with (the label).")
+        list[str] | None,
+        typer.Option("--answer", help="A column of the sample that the model answers with (the label)."),
     ] = None,
-    folder: Annotated[Path | None, typer.Option(help="Where inference.py goes. Default: models/NAME.", show_default=False)] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Where inference.py goes. Default: models/NAME.", show_default=False)
+    ] = None,
     runtime: Annotated[str, typer.Option(help="The runtime preset: which AWS image serves it.")] = DEFAULT_PRESET,
     owner: Annotated[str, typer.Option(help="The team that owns it. Default: your user name.")] = "",
     as_json: common.JsonOption = False,
@@ -42,7 +48,9 @@ def new(
     """Write inference.py and the catalog file of a new model; with --sample the signature is inferred from rows."""
     root = common.root()
     inferred = infer(sample, answer or ()) if sample else None
-    made = scaffold(name, root=root, folder=folder or root / "models" / name, inferred=inferred, preset=runtime, owner=owner)
+    made = scaffold(
+        name, root=root, folder=folder or root / "models" / name, inferred=inferred, preset=runtime, owner=owner
+    )
     where = os.path.relpath(made.inference.parent)
     steps = [
         f"train with the image's versions and save model.joblib: mainstage model python {name} train.py",
@@ -80,8 +88,12 @@ def python(
 @app.command("push")
 def push_command(
     name: Name,
-    folder: Annotated[Path, typer.Argument(help="The folder with inference.py and the model's files, or a model.tar.gz.")],
-    metrics: Annotated[Path | None, typer.Option(help="A JSON object of numbers for the card. Default: training.json.")] = None,
+    folder: Annotated[
+        Path, typer.Argument(help="The folder with inference.py and the model's files, or a model.tar.gz.")
+    ],
+    metrics: Annotated[
+        Path | None, typer.Option(help="A JSON object of numbers for the card. Default: training.json.")
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="The training data; its SHA-256 goes into the card.")] = None,
     target: common.TargetOption = None,
     profile: common.ProfileOption = None,
@@ -138,7 +150,9 @@ def _list_table(rows: list[dict[str, Any]]) -> Table:
     table = Table("model", "owner", "catalog asks for", "registered versions", box=None, header_style="bold")
     for row in rows:
         versions = ", ".join(str(number) for number in row["versions"]) or "none"
-        table.add_row(row["model"], row["owner"] or "", row["asked"] if row["in_catalog"] else "not in the catalog", versions)
+        table.add_row(
+            row["model"], row["owner"] or "", row["asked"] if row["in_catalog"] else "not in the catalog", versions
+        )
     return table
 
 
@@ -155,14 +169,20 @@ def show(
     registry = Registry.of(where)
     numbers = registry.numbers(name)
     if not numbers:
-        raise RegistryError(f"{name}: no version is registered in {where}; registered models: {', '.join(registry.models()) or 'none'}")
+        raise RegistryError(
+            f"{name}: no version is registered in {where}; registered models: {', '.join(registry.models()) or 'none'}"
+        )
     number = version or numbers[-1]
     card = registry.card(name, number)
     if card is None:
         known = ", ".join(str(n) for n in numbers)
         raise RegistryError(
             f"{name}: version {number} "
-            + (f"is not registered; registered are {known}" if number not in numbers else "has no card: push its folder again")
+            + (
+                f"is not registered; registered are {known}"
+                if number not in numbers
+                else "has no card: push its folder again"
+            )
         )
     emit(card, as_json=as_json, render=_card_table)
 
@@ -176,7 +196,10 @@ def _card_table(card: dict[str, Any]) -> Table:
     table.add_row("runtime", f"{card['runtime']['preset']} (Python {card['runtime']['python']}; {packages})")
     table.add_row("metrics", ", ".join(f"{k} {v}" for k, v in card["metrics"].items()) or "none")
     table.add_row("data", ", ".join(f"{k} {v}" for k, v in card["data"].items()) or "unknown")
-    table.add_row("commit", (card.get("commit") or "none") + (" with uncommitted changes" if card.get("uncommitted_changes") else ""))
+    table.add_row(
+        "commit",
+        (card.get("commit") or "none") + (" with uncommitted changes" if card.get("uncommitted_changes") else ""),
+    )
     for side in ("inputs", "outputs"):
         table.add_row(side, ", ".join(f"{field['name']}: {field['type']}" for field in card["signature"][side]))
     return table
@@ -216,11 +239,11 @@ def _model(name: str, environment: str) -> Model:
     catalog = load_catalog(common.root(), environment).models
     if name not in catalog:
         known = ", ".join(sorted(catalog)) or "none"
-        raise RegistryError(f"model {name!r} is not in the catalog (stacks/models/); there are: {known}. New? mainstage model new {name}")
+        raise RegistryError(
+            f"model {name!r} is not in the catalog (stacks/models/); there are: {known}. New? mainstage model new {name}"
+        )
     return catalog[name]
 
 
 def _environments() -> PresetEnvironments:
     return PresetEnvironments(common.root() / ".mainstage" / "environments")
-
-

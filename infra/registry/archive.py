@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import mainstage_runtime
+
 from infra.rehearsal.cloud.model_host import unpack_model_archive
 
 ARCHIVE_NAME = "model.tar.gz"
@@ -70,7 +71,9 @@ def _copy(source: Path, into: Path) -> None:
         if any(part.startswith(".") or part == "__pycache__" for part in relative.parts):
             continue
         if path.is_symlink():
-            raise FolderError(f"{path}: a link; an archive holds only files of its own: replace it with the file itself")
+            raise FolderError(
+                f"{path}: a link; an archive holds only files of its own: replace it with the file itself"
+            )
         if not path.is_file() or (len(relative.parts) == 1 and relative.name in NOT_SERVED):
             continue
         is_code = len(relative.parts) == 1 and (relative.suffix == ".py" or relative.name == "requirements.txt")
@@ -82,7 +85,10 @@ def _copy(source: Path, into: Path) -> None:
 def pack(staged: Path, target: Path) -> Packed:
     """Writes the staged files to `target`. Raises FolderError above MAX_ARCHIVE_BYTES."""
     files = sorted(path for path in staged.rglob("*") if path.is_file())
-    with target.open("wb") as raw, gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6) as zipped:
+    with (
+        target.open("wb") as raw,
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6) as zipped,
+    ):
         with tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar:
             for path in files:
                 member = tarfile.TarInfo(path.relative_to(staged).as_posix())

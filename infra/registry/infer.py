@@ -101,7 +101,9 @@ def _read_jsonl(path: Path, text: str) -> Iterable[dict[str, Any]]:
             raise SampleError(f"{path}:{number}: {type(row).__name__} instead of an object of field names and values")
         for name, value in row.items():
             if isinstance(value, dict | list):
-                raise SampleError(f"{path}:{number}: field {name!r} is nested; a signature's fields are single values: flatten it")
+                raise SampleError(
+                    f"{path}:{number}: field {name!r} is nested; a signature's fields are single values: flatten it"
+                )
         yield {name: None if _is_nan(value) else value for name, value in row.items()}
         rows += 1
         if rows >= MAX_ROWS:
@@ -121,7 +123,10 @@ def _read_csv(path: Path, text: str) -> Iterable[dict[str, Any]]:
                 continue
             if len(values) != len(header):
                 raise SampleError(f"{path}:{number}: {len(values)} values for {len(header)} columns")
-            yield {name: None if value.strip().lower() in _MISSING_TEXT else value.strip() for name, value in zip(header, values, strict=True)}
+            yield {
+                name: None if value.strip().lower() in _MISSING_TEXT else value.strip()
+                for name, value in zip(header, values, strict=True)
+            }
             if number > MAX_ROWS:
                 return
     except csv.Error as error:
@@ -141,7 +146,11 @@ def _field(name: str, values: Sequence[Any]) -> Field:
     if kind == "string":
         distinct = sorted({str(value) for value in present})
         # A few values that come again and again are categories; free text and identifiers are not.
-        if len(present) >= 5 * len(distinct) and len(distinct) <= MAX_CATEGORIES and all(len(v) <= 64 for v in distinct):
+        if (
+            len(present) >= 5 * len(distinct)
+            and len(distinct) <= MAX_CATEGORIES
+            and all(len(v) <= 64 for v in distinct)
+        ):
             return Field(name, kind, nullable, categories=tuple(distinct))
     return Field(name, kind, nullable)
 
@@ -149,7 +158,12 @@ def _field(name: str, values: Sequence[Any]) -> Field:
 def _type(values: Sequence[Any]) -> str:
     if not values:
         return "string"
-    for kind, test in (("boolean", _is_boolean), ("integer", _is_integer), ("double", _is_double), ("timestamp", _is_timestamp)):
+    for kind, test in (
+        ("boolean", _is_boolean),
+        ("integer", _is_integer),
+        ("double", _is_double),
+        ("timestamp", _is_timestamp),
+    ):
         if all(test(value) for value in values):
             return kind
     return "string"

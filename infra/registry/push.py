@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
+from mainstage.runtime_presets import image_uri, preset_named
 
 from infra.catalog import Model
 from infra.layers.names import model_package_group_name
 from infra.registry.archive import ARCHIVE_NAME, TRAINING_RECORD, Packed, pack, stage
 from infra.registry.registry import Registry, RegistryError, read_json
 from infra.rehearsal.cloud.model_host import CheckReport, PresetEnvironments, check_model
-from mainstage.runtime_presets import image_uri, preset_named
 
 CARD_SCHEMA = 1
 SAMPLE = "sample.json"
@@ -49,12 +49,14 @@ def push(
     environments: PresetEnvironments,
     metrics: Path | None = None,
     data: Path | None = None,
+    number: int | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Pushed:
     """Registers the folder (or model.tar.gz) `source` as the next version of `model`.
 
     `metrics` is a JSON object of numbers, `data` the training data whose SHA-256 goes into the card; both default to what
-    training.json in the folder says. Raises FolderError, BadArchive, CheckFailed (the model does not load or answer in the
+    training.json in the folder says. `number` seeds a registry with a version of that number (a rehearsal does); left out,
+    the next free one is taken. Raises FolderError, BadArchive, CheckFailed (the model does not load or answer in the
     image's environment) or RegistryError; nothing is written before every check has passed.
     """
     folder = source if source.is_dir() else source.parent
@@ -72,7 +74,7 @@ def push(
         progress(f"loading it with {model.runtime}'s Python and packages")
         report = check_model(packed.path, model.runtime, environments, sample_request(model, folder))
         progress("writing")
-        number, new = _claim(registry, model.model, packed)
+        number, new = _seed(registry, model.model, packed, number) if number else _claim(registry, model.model, packed)
     card = _card(model, number, packed, report, described, registry)
     if not registry.put_card(model.model, number, card):
         card = registry.card(model.model, number) or card
@@ -90,9 +92,7 @@ def _metrics(path: Path | None, training: Mapping[str, Any]) -> dict[str, float]
     metrics = read_json(path) if path else training.get("metrics", {})
     for name, value in metrics.items():
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise RegistryError(
-                f"{path or TRAINING_RECORD}: metric {name!r} is {value!r}; a metric is a number"
-            )
+            raise RegistryError(f"{path or TRAINING_RECORD}: metric {name!r} is {value!r}; a metric is a number")
     return dict(metrics)
 
 
@@ -115,7 +115,11 @@ def _commit(folder: Path) -> dict[str, Any]:
         return done.stdout.strip() if done.returncode == 0 else None
 
     commit = git("rev-parse", "HEAD")
-    return {"commit": commit, "uncommitted_changes": bool(git("status", "--porcelain", "--", "."))} if commit else {"commit": None}
+    return (
+        {"commit": commit, "uncommitted_changes": bool(git("status", "--porcelain", "--", "."))}
+        if commit
+        else {"commit": None}
+    )
 
 
 def _claim(registry: Registry, model: str, packed: Packed) -> tuple[int, bool]:
@@ -128,6 +132,14 @@ def _claim(registry: Registry, model: str, packed: Packed) -> tuple[int, bool]:
         if registry.put_archive(model, number, packed):
             return number, True
     raise RegistryError(f"{model}: {_CLAIM_TRIES} version numbers in a row were taken by other pushes; push again")
+
+
+def _seed(registry: Registry, model: str, packed: Packed, number: int) -> tuple[int, bool]:
+    if registry.put_archive(model, number, packed):
+        return number, True
+    if registry.archive_sha256(model, number) != packed.sha256:
+        raise RegistryError(f"{model}: version {number} is another archive already; versions are written once")
+    return number, False
 
 
 def _card(
@@ -183,5 +195,3 @@ def _register_package(registry: Registry, model: Model, number: int, card: Mappi
             f"({error}). Is the model's catalog file deployed (pulumi up -s platform-{registry.target.environment})? "
             "Then push the same folder again: it completes this version."
         ) from error
-
-

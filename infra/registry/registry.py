@@ -123,7 +123,9 @@ class Registry:
         return True
 
     def _folders(self, prefix: str) -> Iterator[str]:
-        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/"):
+        for page in self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self.bucket, Prefix=prefix, Delimiter="/"
+        ):
             yield from (found["Prefix"] for found in page.get("CommonPrefixes", []))
 
 

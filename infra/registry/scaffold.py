@@ -63,13 +63,13 @@ def output_fn(predictions, accept):
     return json.dumps({"predictions": predictions}), "application/json"
 ''')
 
-_WITH_CONFIDENCE = '''    answers = [{"$output": getattr(label, "item", lambda: label)()} for label in labels]
+_WITH_CONFIDENCE = """    answers = [{"$output": getattr(label, "item", lambda: label)()} for label in labels]
     if hasattr(model, "predict_proba"):
         for answer, row in zip(answers, model.predict_proba(features)):
             answer["confidence"] = float(row.max())
-    return answers'''
+    return answers"""
 
-_PLAIN = '''    return [{"$output": getattr(label, "item", lambda: label)()} for label in labels]'''
+_PLAIN = """    return [{"$output": getattr(label, "item", lambda: label)()} for label in labels]"""
 
 
 class ScaffoldError(ValueError):
@@ -185,7 +185,9 @@ def _field_line(field: Field) -> str:
     if field.nullable:
         parts.append("nullable: true")
     if field.categories:
-        parts.append("categories: [" + ", ".join(json.dumps(value, ensure_ascii=False) for value in field.categories) + "]")
+        parts.append(
+            "categories: [" + ", ".join(json.dumps(value, ensure_ascii=False) for value in field.categories) + "]"
+        )
     return "    - {" + ", ".join(parts) + "}"
 
 

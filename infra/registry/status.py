@@ -44,7 +44,11 @@ class ModelStatus:
     def alarms_text(self) -> str:
         counts = Counter(self.alarms.values())
         ringing = [name for name, state in self.alarms.items() if state == "ALARM"]
-        return f"ALARM: {', '.join(ringing)}" if ringing else ", ".join(f"{n} {s}" for s, n in sorted(counts.items())) or "none"
+        return (
+            f"ALARM: {', '.join(ringing)}"
+            if ringing
+            else ", ".join(f"{n} {s}" for s, n in sorted(counts.items())) or "none"
+        )
 
 
 def asked(model: Model | None) -> str:
@@ -107,4 +111,7 @@ def _version(sagemaker: Any, model_name: str) -> str:
     except ClientError:
         return "unknown (its Model is gone)"
     containers = [described["PrimaryContainer"]] if "PrimaryContainer" in described else described.get("Containers", [])
-    return next((c["Environment"][VERSION_VARIABLE] for c in containers if VERSION_VARIABLE in c.get("Environment", {})), "unknown")
+    return next(
+        (c["Environment"][VERSION_VARIABLE] for c in containers if VERSION_VARIABLE in c.get("Environment", {})),
+        "unknown",
+    )

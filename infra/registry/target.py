@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +11,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.rehearsal import pointer
 
-POINTER = Path(".mainstage") / "rehearsal.json"
 REHEARSAL = "rehearsal"
 ENVIRONMENTS = ("dev", "staging", "prod")
 
@@ -48,14 +46,26 @@ class Target:
 
     @cached_property
     def session(self) -> boto3.Session:
+        """A session of this target; a rehearsal's makes clients of its address and no other."""
         if self.endpoint_url:
-            return boto3.Session(self.access_key_id, self.secret_access_key, region_name=self.region)
+            return _LoopbackSession(
+                self.endpoint_url, self.access_key_id, self.secret_access_key, region_name=self.region
+            )
         return boto3.Session(profile_name=self.profile, region_name=self.region)
 
     def client(self, service: str) -> Any:
-        """A boto3 client of this target. Emulated: only ever the rehearsal's address."""
+        """A boto3 client of this target."""
         config = Config(retries={"mode": "standard", "max_attempts": 3}, user_agent_appid="mainstage")
-        return self.session.client(service, endpoint_url=self.endpoint_url, config=config)
+        return self.session.client(service, config=config)
+
+
+class _LoopbackSession(boto3.Session):
+    def __init__(self, endpoint_url: str, *arguments: Any, **options: Any):
+        super().__init__(*arguments, **options)
+        self._endpoint_url = endpoint_url
+
+    def client(self, *arguments: Any, **options: Any) -> Any:
+        return super().client(*arguments, **{**options, "endpoint_url": self._endpoint_url})
 
 
 def resolve(root: Path, name: str | None = None, profile: str | None = None) -> Target:
@@ -80,11 +90,8 @@ def resolve(root: Path, name: str | None = None, profile: str | None = None) -> 
 
 def rehearsal(root: Path) -> Target | None:
     """The rehearsal that is being served from this checkout, if its process lives."""
-    pointer = root / POINTER
-    try:
-        told = json.loads(pointer.read_text())
-        os.kill(int(told["pid"]), 0)
-    except (OSError, ValueError, KeyError):
+    told = pointer.read(root)
+    if told is None:
         return None
     return Target(
         environment=told["environment"],
@@ -106,7 +113,9 @@ def _aws(root: Path, environment: str, profile: str) -> Target:
     try:
         account = target.client("sts").get_caller_identity()["Account"]
     except (BotoCoreError, ClientError) as error:
-        raise TargetError(f"--profile {profile}: AWS does not accept it ({error}); run: aws sso login --profile {profile}") from error
+        raise TargetError(
+            f"--profile {profile}: AWS does not accept it ({error}); run: aws sso login --profile {profile}"
+        ) from error
     if account != loaded.account_id:
         raise TargetError(
             f"--profile {profile} belongs to account {account}, but {environment} is account {loaded.account_id} "

@@ -25,7 +25,9 @@ FIELDS = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train the iris example")
-    parser.add_argument("--output", type=Path, required=True, help="folder for model.tar.gz, training.json, sample.json")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="folder for model.tar.gz, training.json, sample.json"
+    )
     output = parser.parse_args().output
     output.mkdir(parents=True, exist_ok=True)
 

@@ -19,7 +19,20 @@ POLICIES = ROOT / "policies"
 RELEASE_HOOKS = LIBRARY / "release_hooks.py"
 
 BANNED_IMPORTS = {
-    "library": {"infra", "stacks", "policies", "tests", "boto3", "botocore", "subprocess", "socket", "random", "secrets", "uuid", "time"},
+    "library": {
+        "infra",
+        "stacks",
+        "policies",
+        "tests",
+        "boto3",
+        "botocore",
+        "subprocess",
+        "socket",
+        "random",
+        "secrets",
+        "uuid",
+        "time",
+    },
     "runtime": {"infra", "stacks", "policies", "tests", "pulumi", "pulumi_aws", "mainstage"},
     "policies": {"infra", "stacks", "tests"},
 }
@@ -98,7 +111,9 @@ def banned_calls(source: str, file: str) -> list[Finding]:
 
 
 @pytest.mark.parametrize(
-    ("folder", "kind"), [(LIBRARY, "library"), (RUNTIME, "runtime"), (POLICIES, "policies")], ids=["library", "runtime", "policies"]
+    ("folder", "kind"),
+    [(LIBRARY, "library"), (RUNTIME, "runtime"), (POLICIES, "policies")],
+    ids=["library", "runtime", "policies"],
 )
 def test_arrows_point_one_way(folder: Path, kind: str) -> None:
     found = []

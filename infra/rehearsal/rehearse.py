@@ -1,0 +1,262 @@
+"""A rehearsal from first to last: environments, emulated cloud, platform, models, real predictions, report."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from infra import settings
+from infra.catalog import Catalog, Model, load_catalog
+from infra.layers.names import endpoint_name
+from infra.program import program_for
+from infra.registry.archive import ARCHIVE_NAME
+from infra.registry.push import push
+from infra.registry.registry import Registry
+from infra.registry.target import Target
+from infra.rehearsal import pointer, traffic
+from infra.rehearsal.cloud.cloud import Cloud
+from infra.rehearsal.cloud.iam.principals import OPERATOR_ACCESS_KEY_ID, OPERATOR_SECRET_ACCESS_KEY
+from infra.rehearsal.cloud.model_host import PresetEnvironments
+from infra.rehearsal.engine import Engine, Event, Result
+from infra.rehearsal.provider import AwsProvider
+from infra.rehearsal.report import Report, ResourceLine, StackReport
+
+STATE_FILE = "state.json"
+TRAINING_SECONDS = 300
+
+
+class RehearsalError(ValueError):
+    """A rehearsal that could not go on; the message names the step and the cause."""
+
+
+@dataclass(frozen=True)
+class Options:
+    root: Path
+    environment: str = "dev"
+    port: int = 0
+    """0: any free port."""
+    predictions: int = 1000
+    """A model."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Told while a rehearsal runs. `step` is the phase; `done` and `total` count within it (0: not known)."""
+
+    step: str
+    detail: str = ""
+    done: int = 0
+    total: int = 0
+
+
+class Rehearsal:
+    """One rehearsal and what it holds open: the emulated cloud with its model processes, its loopback server.
+
+    Use as a context manager: leaving it ends every process and removes the run's folder.
+    """
+
+    def __init__(self, options: Options, progress: Callable[[Progress], None] = lambda _: None):
+        self.options = options
+        self.root = options.root
+        self.tell = progress
+        config = settings.stack_config(self._stack_file("platform"))
+        loaded = settings.load(config, f"platform-{options.environment}", self.root)
+        self.report = Report(options.environment, loaded.account_id, loaded.region)
+        self.environments = PresetEnvironments(self.root / ".mainstage" / "environments")
+        self.folder = pointer.make_run_folder(self.root)
+        self.cloud = Cloud(account_id=loaded.account_id, region=loaded.region, directory=self.folder / "cloud")
+
+    def __enter__(self) -> Rehearsal:
+        self.cloud.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pointer.remove(self.root)
+        self.cloud.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def run(self) -> Report:
+        """Brings both layers up, registers and serves the models, sends the predictions. Raises RehearsalError."""
+        catalog = load_catalog(self.root, self.options.environment)
+        folders = {name: self._folder_of(model) for name, model in catalog.models.items() if not model.awaiting}
+        catalog = self._serve_what_is_here(catalog, folders)
+        served = [model for model in catalog.models.values() if not model.awaiting]
+        with self._phase("environments"):
+            for preset in sorted({model.runtime for model in served}):
+                self.tell(Progress("environments", f"Python and packages of {preset}"))
+                runtime = self.environments.ensure(preset)
+                self.report.differences += [f"{preset}: {line}" for line in runtime.differences]
+        with self._phase("training"):
+            sources = {model.model: self._train(model, folders[model.model]) for model in served}
+        with self._phase("cloud"):
+            self.report.endpoint_url = self.cloud.serve(self.options.port)
+        with self._phase("platform"):
+            self._up("platform", catalog)
+        with self._phase("registering"):
+            for model in served:
+                self._register(model, sources[model.model])
+        with self._phase("models"):
+            self._up("models", catalog)
+        with self._phase("predictions"):
+            for model in served:
+                self._predict(model, sources[model.model])
+        self.report.calls = self.cloud.journal.counts()
+        self.report.try_it = self._command_to_try(served, sources)
+        return self.report
+
+    def publish(self) -> None:
+        """Writes the pointer file, so that other commands find this rehearsal."""
+        pointer.write(
+            self.root,
+            {
+                "endpoint": self.report.endpoint_url,
+                "environment": self.options.environment,
+                "account_id": self.report.account_id,
+                "region": self.report.region,
+                "directory": str(self.folder),
+                "state_file": str(self.folder / STATE_FILE),
+                "access_key_id": OPERATOR_ACCESS_KEY_ID,
+                "secret_access_key": OPERATOR_SECRET_ACCESS_KEY,
+            },
+        )
+
+    @property
+    def target(self) -> Target:
+        """This rehearsal as other commands see it: over loopback HTTP."""
+        return Target(
+            self.options.environment,
+            self.report.account_id,
+            self.report.region,
+            self.report.endpoint_url,
+            access_key_id=OPERATOR_ACCESS_KEY_ID,
+            secret_access_key=OPERATOR_SECRET_ACCESS_KEY,
+            state_file=self.folder / STATE_FILE,
+        )
+
+    def _stack_file(self, layer: str) -> Path:
+        return self.root / "stacks" / f"Pulumi.{layer}-{self.options.environment}.yaml"
+
+    @contextlib.contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        self.tell(Progress(name))
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.report.seconds[name] = time.perf_counter() - started
+
+    def _folder_of(self, model: Model) -> Path | None:
+        """The folder in this checkout that makes the model: models/<model> or examples/models/<model>."""
+        candidates = (self.root / "models" / model.model, self.root / "examples" / "models" / model.model)
+        return next((folder for folder in candidates if (folder / "inference.py").is_file()), None)
+
+    def _serve_what_is_here(self, catalog: Catalog, folders: dict[str, Path | None]) -> Catalog:
+        """A rehearsal's registry starts empty: a model whose folder is not in this checkout is rehearsed as awaiting."""
+        for name, folder in folders.items():
+            if folder is None:
+                catalog = catalog.with_awaiting(name)
+                self.report.not_served = {
+                    **self.report.not_served,
+                    name: f"rehearsed as awaiting: no models/{name} or examples/models/{name} here to register a version from",
+                }
+        return catalog
+
+    def _train(self, model: Model, folder: Path | None) -> Path:
+        """Runs the folder's train.py with the image's Python when it has one. Returns what is to be pushed."""
+        assert folder is not None
+        script = folder / "train.py"
+        if not script.is_file():
+            return folder
+        output = self.folder / "trained" / model.model
+        self.tell(Progress("training", model.model))
+        python = self.environments.ensure(model.runtime).python
+        command = [str(python), str(script), "--output", str(output)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=TRAINING_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise RehearsalError(f"{script}: not done after {TRAINING_SECONDS} s") from None
+        if done.returncode != 0 or not (output / ARCHIVE_NAME).is_file():
+            tail = "\n".join((done.stderr or done.stdout).strip().splitlines()[-12:])
+            raise RehearsalError(f"{script}: ended with {done.returncode} and wrote no {ARCHIVE_NAME}\n{tail}")
+        return output
+
+    def _up(self, layer: str, catalog: Catalog) -> None:
+        stack = f"{layer}-{self.options.environment}"
+        engine = Engine(
+            provider=AwsProvider(self.cloud.session),
+            state_file=self.folder / STATE_FILE,
+            progress=lambda event: self._on_event(layer, event),
+        )
+        config = settings.stack_config(self._stack_file(layer))
+        result = engine.up(stack, program_for(stack, self.root, catalog=catalog), config)
+        self.report.stacks.append(stack_report(result))
+        if result.error is not None:
+            raise RehearsalError(f"{stack}: {result.error}") from result.error
+
+    def _on_event(self, layer: str, event: Event) -> None:
+        if event.kind in ("start", "failed"):
+            self.tell(Progress(layer, f"{event.op} {event.urn.rpartition('::')[2]}"))
+
+    def _register(self, model: Model, source: Path) -> None:
+        """Registers the version that the catalog asks for, and those it keeps, from the one folder there is."""
+        self.tell(Progress("registering", model.model))
+        registry = Registry.of(self.target)
+        for number in (*model.keep_versions, model.stable):
+            push(model, source, registry, environments=self.environments, number=number)
+
+    def _predict(self, model: Model, source: Path) -> None:
+        endpoint = endpoint_name(self.options.environment, model.model)
+        sent = traffic.send(
+            self.target.client("sagemaker-runtime"),
+            endpoint,
+            model,
+            traffic.requests_for(model, source),
+            self.options.predictions,
+            progress=lambda done: self.tell(Progress("predictions", model.model, done, self.options.predictions)),
+        )
+        self.report.traffic.append(sent)
+        counted = published_invocations(self.cloud.client("cloudwatch"), endpoint, self.cloud.clock.now())
+        self.report.published_invocations = {**self.report.published_invocations, model.model: counted}
+
+    def _command_to_try(self, served: list[Model], sources: dict[str, Path]) -> str:
+        if not served:
+            return ""
+        body = next(traffic.requests_for(served[0], sources[served[0].model])).decode()
+        return f"mainstage predict {served[0].model} '{body}'"
+
+
+def published_invocations(cloudwatch: Any, endpoint: str, now: datetime) -> float:
+    """The Sum of AWS/SageMaker Invocations of an endpoint over the last hour, all variants."""
+    metrics = cloudwatch.list_metrics(
+        Namespace="AWS/SageMaker", MetricName="Invocations", Dimensions=[{"Name": "EndpointName", "Value": endpoint}]
+    )["Metrics"]
+    total = 0.0
+    for metric in metrics:
+        if len(metric["Dimensions"]) != 2:  # the set with EndpointConfigName counts the same calls again
+            continue
+        points = cloudwatch.get_metric_statistics(
+            Namespace="AWS/SageMaker",
+            MetricName="Invocations",
+            Dimensions=metric["Dimensions"],
+            StartTime=now - timedelta(hours=1),
+            EndTime=now + timedelta(minutes=1),
+            Period=3600,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        total += sum(point["Sum"] for point in points)
+    return total
+
+
+def stack_report(result: Result) -> StackReport:
+    lines = [ResourceLine(each.urn, each.parent, each.type, each.name) for each in result.resources]
+    return StackReport(result.stack, dict(result.changes), lines, result.seconds)

@@ -1,0 +1,58 @@
+"""Applies the stack and model files again to a rehearsal that another process serves (`mainstage up`)."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable
+from pathlib import Path
+
+from infra import settings
+from infra.program import program_for
+from infra.registry.target import Target
+from infra.rehearsal.engine import Engine
+from infra.rehearsal.provider import AwsProvider
+from infra.rehearsal.rehearse import Progress, RehearsalError, stack_report
+from infra.rehearsal.report import StackReport
+
+LAYERS = ("platform", "models")
+
+
+def update(
+    root: Path, target: Target, environment: str, tell: Callable[[Progress], None] = lambda _: None
+) -> list[StackReport]:
+    """Brings both layers of `environment` to what the files say, through the served rehearsal's address.
+
+    Raises RehearsalError when the rehearsal is of another environment, when another `up` is under way, or when a layer fails;
+    what was done before stays done, and the next `up` goes on.
+    """
+    if environment != target.environment:
+        raise RehearsalError(
+            f"the served rehearsal is of {target.environment}, not {environment}: mainstage up --env {target.environment}, "
+            f"or serve the other one: make rehearse ENV={environment} ARGS=--serve"
+        )
+    if target.state_file is None or not target.endpoint_url:
+        raise RehearsalError(
+            "mainstage up works on a served rehearsal; for AWS itself: pulumi up -s platform-dev, then models-dev"
+        )
+    reports = []
+    with (target.state_file.parent / "up.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RehearsalError("another mainstage up is under way on this rehearsal; wait for it to end") from None
+        for layer in LAYERS:
+            stack = f"{layer}-{environment}"
+            tell(Progress(layer))
+            engine = Engine(
+                provider=AwsProvider(lambda: target.session),
+                state_file=target.state_file,
+                progress=lambda event, layer=layer: tell(
+                    Progress(layer, f"{event.op} {event.urn.rpartition('::')[2]}")
+                ),
+            )
+            config = settings.stack_config(root / "stacks" / f"Pulumi.{stack}.yaml")
+            result = engine.up(stack, program_for(stack, root), config)
+            reports.append(stack_report(result))
+            if result.error is not None:
+                raise RehearsalError(f"{stack}: {result.error}") from result.error
+    return reports
