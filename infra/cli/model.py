@@ -57,7 +57,7 @@ def new(
         f"joblib.dump(model, '{where}/model.joblib')",
         "declare it: mainstage up --env dev",
         f"register it: mainstage model push {name} {where}",
-        f"serve it: in {os.path.relpath(made.catalog)} put `stable: 1` in place of `awaiting: true`, then mainstage up --env dev",
+        f"serve it: in {os.path.relpath(made.catalog)} put `stable: 1` for `awaiting: true`, then mainstage up --env dev",
         f"ask it: mainstage predict {name} '{made.sample_request}'",
     ]
     value = {"inference": made.inference, "catalog": made.catalog, "sample_request": made.sample_request, "next": steps}
@@ -240,7 +240,8 @@ def _model(name: str, environment: str) -> Model:
     if name not in catalog:
         known = ", ".join(sorted(catalog)) or "none"
         raise RegistryError(
-            f"model {name!r} is not in the catalog (stacks/models/); there are: {known}. New? mainstage model new {name}"
+            f"model {name!r} is not in the catalog (stacks/models/); there are: {known}. "
+            f"New? mainstage model new {name}"
         )
     return catalog[name]
 

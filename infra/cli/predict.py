@@ -25,7 +25,7 @@ def predict(
 ) -> None:
     """Send one request to a model and print its answer, version and latency.
 
-    Example: mainstage predict iris '{"instances": [{"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}]}'
+    Example: mainstage predict churn '{"instances": [{"months": 5, "plan": "basic"}]}'
     """
     body = read_body(data)
     where = common.target(target, profile, as_json=as_json)

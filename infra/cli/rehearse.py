@@ -46,7 +46,7 @@ def rehearse(
     predictions: Annotated[int, typer.Option(min=1, max=1_000_000, help="Predictions to send to each model.")] = 1000,
     as_json: common.JsonOption = False,
 ) -> None:
-    """Bring both layers up in an emulated AWS, serve the models for real and send them predictions. No account needed."""
+    """Bring the platform up in an emulated AWS, serve the models for real, send them predictions. No account needed."""
     options = Options(common.root(), environment_of(environment), port, predictions)
     with showing(as_json) as tell, Rehearsal(options, tell) as rehearsal:
         report = rehearsal.run()

@@ -88,17 +88,18 @@ def pack(staged: Path, target: Path) -> Packed:
     with (
         target.open("wb") as raw,
         gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6) as zipped,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
-        with tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as tar:
-            for path in files:
-                member = tarfile.TarInfo(path.relative_to(staged).as_posix())
-                member.size, member.mode, member.mtime = path.stat().st_size, 0o644, 0
-                with path.open("rb") as content:
-                    tar.addfile(member, content)
+        for path in files:
+            member = tarfile.TarInfo(path.relative_to(staged).as_posix())
+            member.size, member.mode, member.mtime = path.stat().st_size, 0o644, 0
+            with path.open("rb") as content:
+                tar.addfile(member, content)
     size = target.stat().st_size
     if size > MAX_ARCHIVE_BYTES:
         raise FolderError(
-            f"{target.name}: {size} bytes; S3 takes at most {MAX_ARCHIVE_BYTES} in one write-once upload: make the model smaller"
+            f"{target.name}: {size} bytes; S3 takes at most {MAX_ARCHIVE_BYTES} in one write-once upload: "
+            "make the model smaller"
         )
     return Packed(target, sha256_of(target), size, tuple(path.relative_to(staged).as_posix() for path in files))
 

@@ -62,8 +62,8 @@ def infer(path: Path, targets: Sequence[str] = ()) -> Inferred:
         raise SampleError(f"{path}: no column {missing[0]!r} for --target; the sample has: {', '.join(names)}")
     if bad := [name for name in names if not _FIELD_NAME.fullmatch(name)]:
         raise SampleError(
-            f"{path}: column {bad[0]!r} cannot be a field name; allowed are letters, digits and _ (first no digit, at most 63); "
-            "rename the column"
+            f"{path}: column {bad[0]!r} cannot be a field name; allowed are letters, digits and _ "
+            "(first no digit, at most 63); rename the column"
         )
     fields = {name: _field(name, [row.get(name) for row in rows]) for name in names}
     inputs = tuple(field for name, field in fields.items() if name not in targets)

@@ -1,7 +1,7 @@
 """Registers a version of a model: check it in the serving image's environment, write it once, record its card.
 
-Order: archive (write-once, so it claims the version number), card, SageMaker model package. A push that dies in between is
-completed by pushing the same folder again; a number is never used for two archives.
+Order: archive (write-once, so it claims the version number), card, SageMaker model package. A push that dies in
+between is completed by pushing the same folder again; a number is never used for two archives.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ def push(
 ) -> Pushed:
     """Registers the folder (or model.tar.gz) `source` as the next version of `model`.
 
-    `metrics` is a JSON object of numbers, `data` the training data whose SHA-256 goes into the card; both default to what
-    training.json in the folder says. `number` seeds a registry with a version of that number (a rehearsal does); left out,
-    the next free one is taken. Raises FolderError, BadArchive, CheckFailed (the model does not load or answer in the
+    `metrics` is a JSON object of numbers, `data` the training data whose SHA-256 goes into the card; both default to
+    what training.json in the folder says. `number` seeds a registry with a version of that number (a rehearsal does);
+    left out, the next free one is taken. Raises FolderError, BadArchive, CheckFailed (the model does not load or answer in the
     image's environment) or RegistryError; nothing is written before every check has passed.
     """
     folder = source if source.is_dir() else source.parent
@@ -191,7 +191,7 @@ def _register_package(registry: Registry, model: Model, number: int, card: Mappi
         )
     except ClientError as error:
         raise RegistryError(
-            f"version {number} of {model.model} is in the registry bucket, but the model package group {group} did not take it "
-            f"({error}). Is the model's catalog file deployed (pulumi up -s platform-{registry.target.environment})? "
+            f"version {number} of {model.model} is in the registry bucket, but the model package group {group} "
+            f"did not take it ({error}). Is the model's catalog file deployed (pulumi up -s platform-{registry.target.environment})? "
             "Then push the same folder again: it completes this version."
         ) from error

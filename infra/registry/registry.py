@@ -16,7 +16,8 @@ from infra.registry.target import Target
 CARD_NAME = "card.json"
 GONE = {"NoSuchKey", "404", "NotFound"}
 TAKEN = {"PreconditionFailed", "412", "ConditionalRequestConflict"}
-"""S3's answers when an object with If-None-Match exists, or another write to the key is under way (S3 user guide, "conditional writes")."""
+"""S3's answers when an object with If-None-Match exists, or another write to the key is under way
+(S3 user guide, "conditional writes")."""
 
 
 class RegistryError(ValueError):
@@ -54,7 +55,8 @@ class Registry:
             code = error.response["Error"]["Code"]
             if code in GONE or code == "NoSuchBucket":
                 raise RegistryError(
-                    f"no registry bucket {bucket} in {target}: bring the platform up first (pulumi up -s platform-{target.environment})"
+                    f"no registry bucket {bucket} in {target}: bring the platform up first "
+                    f"(pulumi up -s platform-{target.environment})"
                 ) from error
             raise RegistryError(f"bucket {bucket} in {target}: {error}") from error
         return registry

@@ -18,7 +18,9 @@ from infra.registry.infer import Field, Inferred
 DEFAULT_PRESET = "sklearn-1.4-2"
 CONFIDENCE = "confidence"
 
-_INFERENCE = Template('''"""Serves $model: SageMaker calls model_fn once, then input_fn, predict_fn and output_fn for every request.
+_INFERENCE = Template('''"""Serves $model.
+
+SageMaker calls model_fn once, then input_fn, predict_fn and output_fn for every request.
 
 Change what you like; the file is yours. A request is {"instances": [{field: value}, ...]},
 an answer is {"predictions": [{$answer}, ...]}.
@@ -89,13 +91,13 @@ def scaffold(
 ) -> Scaffold:
     """Writes `folder`/inference.py and stacks/models/<name>.yaml; both or neither.
 
-    Without a sample the signature has one numeric input `x` and one output, to be edited. Raises ScaffoldError when one of
-    the files is there already or the name cannot be a model's.
+    Without a sample the signature has one numeric input `x` and one output, to be edited. Raises ScaffoldError when one
+    of the files is there already or the name cannot be a model's.
     """
     if not re.fullmatch(r"[a-z](-?[a-z0-9])*", name) or len(name) > 30:
         raise ScaffoldError(
-            f"model name {name!r}: allowed are small letters, digits and single hyphens, first a letter, at most 30 characters "
-            "(it becomes part of AWS names)"
+            f"model name {name!r}: allowed are small letters, digits and single hyphens, first a letter, "
+            "at most 30 characters (it becomes part of AWS names)"
         )
     catalog = root / "stacks" / "models" / f"{name}.yaml"
     inference = folder / "inference.py"

@@ -71,7 +71,8 @@ class _LoopbackSession(boto3.Session):
 def resolve(root: Path, name: str | None = None, profile: str | None = None) -> Target:
     """Finds the target: `name` ("rehearsal", "dev", "staging", "prod"), else the rehearsal that runs.
 
-    An environment needs `profile`, a named AWS profile, whose account must be the one of its stack file. Raises TargetError.
+    An environment needs `profile`, a named AWS profile, whose account must be the one of its stack file.
+    Raises TargetError.
     """
     if name is None or name == REHEARSAL:
         target = rehearsal(root)

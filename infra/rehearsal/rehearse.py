@@ -161,13 +161,13 @@ class Rehearsal:
         return next((folder for folder in candidates if (folder / "inference.py").is_file()), None)
 
     def _serve_what_is_here(self, catalog: Catalog, folders: dict[str, Path | None]) -> Catalog:
-        """A rehearsal's registry starts empty: a model whose folder is not in this checkout is rehearsed as awaiting."""
+        """A rehearsal's registry starts empty: a model without a folder in this checkout is rehearsed as awaiting."""
         for name, folder in folders.items():
             if folder is None:
                 catalog = catalog.with_awaiting(name)
                 self.report.not_served = {
                     **self.report.not_served,
-                    name: f"rehearsed as awaiting: no models/{name} or examples/models/{name} here to register a version from",
+                    name: f"rehearsed as awaiting: no models/{name} or examples/models/{name} to register a version from",
                 }
         return catalog
 

@@ -22,13 +22,13 @@ def update(
 ) -> list[StackReport]:
     """Brings both layers of `environment` to what the files say, through the served rehearsal's address.
 
-    Raises RehearsalError when the rehearsal is of another environment, when another `up` is under way, or when a layer fails;
-    what was done before stays done, and the next `up` goes on.
+    Raises RehearsalError when the rehearsal is of another environment, when another `up` is under way, or when a layer
+    fails; what was done before stays done, and the next `up` goes on.
     """
     if environment != target.environment:
         raise RehearsalError(
-            f"the served rehearsal is of {target.environment}, not {environment}: mainstage up --env {target.environment}, "
-            f"or serve the other one: make rehearse ENV={environment} ARGS=--serve"
+            f"the served rehearsal is of {target.environment}, not {environment}: "
+            f"mainstage up --env {target.environment}, or serve the other one: make rehearse ENV={environment} ARGS=--serve"
         )
     if target.state_file is None or not target.endpoint_url:
         raise RehearsalError(

@@ -1,4 +1,7 @@
-"""Serves the iris classifier: {"instances": [{field: value}, ...]} in, {"predictions": [{species, confidence}, ...]} out."""
+"""Serves the iris classifier.
+
+A request is {"instances": [{field: value}, ...]}, an answer {"predictions": [{species, confidence}, ...]}.
+"""
 
 import json
 import os
@@ -17,7 +20,7 @@ def model_fn(model_dir):
 def input_fn(body, content_type):
     """Called for every request: its body as rows."""
     if content_type.split(";")[0].strip() != "application/json":
-        raise ValueError("Content-Type %r; this model takes application/json" % content_type)
+        raise ValueError(f"Content-Type {content_type!r}; this model takes application/json")
     return pandas.DataFrame(json.loads(body)["instances"], columns=FIELDS)
 
 

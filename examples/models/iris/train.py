@@ -25,9 +25,7 @@ FIELDS = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train the iris example")
-    parser.add_argument(
-        "--output", type=Path, required=True, help="folder for model.tar.gz, training.json, sample.json"
-    )
+    parser.add_argument("--output", type=Path, required=True, help="folder for what is written")
     output = parser.parse_args().output
     output.mkdir(parents=True, exist_ok=True)
 

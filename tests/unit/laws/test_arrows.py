@@ -1,4 +1,4 @@
-"""Laws 1 and 2: who may import whom, and what a component may never touch. Held on the source, so no code needs to run."""
+"""Laws 1 and 2: who may import whom, and what a component may never touch. Held on the source; no code runs."""
 
 from __future__ import annotations
 
