@@ -33,7 +33,21 @@ BUCKET_NAME = Pattern(
 )
 HTTPS_URL = Pattern(r"https://[^\s/]+(/\S*)?", "a URL that starts with https://")
 
-# The values that CloudWatch Logs takes: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+# The values that CloudWatch Logs takes:
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 LOG_RETENTION_DAYS = (
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
 )  # fmt: skip
+
+TAG_VALUE = Pattern(
+    # https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
+    r"[\w\s.:/=+\-@]*",
+    "a tag value: up to 256 letters, digits, spaces and _ . : / = + - @",
+    maximum=256,
+)
+RESOURCE_NAME = Pattern(
+    # The strictest of what SageMaker, CloudWatch, IAM and SNS take.
+    r"[a-z0-9]([a-z0-9-]*[a-z0-9])?",
+    "a name of a-z, 0-9 and hyphen, first and last a letter or digit",
+    maximum=63,
+)

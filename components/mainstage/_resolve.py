@@ -134,10 +134,8 @@ class Reader:
     def _take(self, field: str, default: object, allowed: str) -> Any:
         if field in self._values:
             return self._values[field]
-        if default is _MISSING and (field in self._required or self._path == ""):
+        if default is _MISSING:
             self.refuse(field, _MISSING, allowed, f"add {field}")
-        elif default is _MISSING:
-            self.refuse(field, _MISSING, allowed, f"add {field} to {self._path}")
         return default
 
     # -- text ----------------------------------------------------------------------------

@@ -23,7 +23,7 @@ VERSION_ATTRIBUTE = "mainstage-version"
 """Key inside the answer's custom attributes: `mainstage-version=7`."""
 
 ENTRY_POINT = "mainstage_entrypoint.py"
-"""The file in the archive's `code/` folder that the image imports; it finds the person's functions in `inference.py`."""
+"""The file in the archive's `code/` folder that the image imports; it takes the functions from `inference.py`."""
 
 MODEL_DIRECTORY = "/opt/ml/model"
 """Where SageMaker unpacks model.tar.gz."""
@@ -94,8 +94,8 @@ _SCRIPT_MODE_ACCOUNTS = MappingProxyType(
 
 _DEEP_LEARNING_HOME_REGIONS = (
     "ap-northeast-1", "ap-northeast-2", "ap-south-1", "ap-southeast-1", "ap-southeast-2", "ca-central-1",
-    "eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3", "sa-east-1", "us-east-1", "us-east-2", "us-west-1",
-    "us-west-2",
+    "eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3", "sa-east-1", "us-east-1", "us-east-2",
+    "us-west-1", "us-west-2",
 )  # fmt: skip
 
 _DEEP_LEARNING_ACCOUNTS = MappingProxyType(
