@@ -1,0 +1,106 @@
+"""boto3 sessions whose requests never leave the process: the bytes that would be sent are handed to the door.
+
+Import this module, or `cloud`, before any boto3 session is made: moto registers itself with botocore when it is imported.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import botocore.session
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.config import Config
+from botocore.loaders import Loader
+
+from infra.rehearsal.cloud.api import HttpRequest, HttpResponse
+
+Handle = Callable[[HttpRequest], HttpResponse]
+
+IN_PROCESS_CONFIG = Config(
+    retries={"mode": "standard", "total_max_attempts": 3},
+    # Parameters are checked behind the door, for every client alike; a second check here would only hide it.
+    parameter_validation=True,
+    connect_timeout=10,
+    read_timeout=120,
+)
+
+_loader = Loader()
+"""botocore's models are large: every session of the process shares one loader and its cache."""
+
+
+class DoorSession(boto3.Session):
+    """A boto3 session with its requests handed to the door. Safe to share between threads; plain clients are cached."""
+
+    def __init__(
+        self, handle: Handle, *, access_key_id: str, secret_access_key: str, session_token: str | None, region: str
+    ):
+        core = botocore.session.Session()
+        core.register_component("data_loader", _loader)
+        # Neither profile nor configuration files nor the environment may reach an emulated cloud's client.
+        core.set_config_variable("config_file", "")
+        core.set_config_variable("credentials_file", "")
+        super().__init__(
+            aws_access_key_id=access_key_id,
+            aws_secret_access_key=secret_access_key,
+            aws_session_token=session_token,
+            region_name=region,
+            botocore_session=core,
+        )
+        self._handle = handle
+        self._making = threading.Lock()
+        self._clients: dict[tuple[str, str | None], Any] = {}
+        self.events.register_first("before-send", self._send)
+
+    def client(self, service_name: Any, region_name: str | None = None, **options: Any) -> Any:
+        """A client of the service. Made once for each service and region, anew when other options are given."""
+        with self._making:
+            if options:
+                options.setdefault("config", IN_PROCESS_CONFIG)
+                return super().client(service_name, region_name, **options)
+            key = (str(service_name), region_name)
+            if key not in self._clients:
+                self._clients[key] = super().client(service_name, region_name, config=IN_PROCESS_CONFIG)
+            return self._clients[key]
+
+    def _send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        headers = {
+            name: value.decode("latin-1") if isinstance(value, bytes) else str(value)
+            for name, value in request.headers.items()
+        }
+        answer = self._handle(HttpRequest(str(request.method), str(request.url), headers, _bytes_of(request.body)))
+        raw: Any = _Body(answer.body)
+        return AWSResponse(str(request.url), answer.status, _headers(answer), raw)
+
+
+class _Body(io.BytesIO):
+    """An answer's body as botocore reads it from urllib3."""
+
+    def stream(self, amt: int = 64 * 1024, **_: Any) -> Any:
+        while chunk := self.read(amt):
+            yield chunk
+
+
+def _headers(answer: HttpResponse) -> Any:
+    headers = HTTPHeaders()
+    for name, value in answer.headers.items():
+        headers[name] = value
+    # The answer to a HEAD has no body and yet a length.
+    if "content-length" not in headers:
+        headers["content-length"] = str(len(answer.body))
+    return headers
+
+
+def _bytes_of(body: Any) -> bytes:
+    if body is None:
+        return b""
+    if isinstance(body, str):
+        return body.encode()
+    if isinstance(body, (bytes, bytearray, memoryview)):
+        return bytes(body)
+    read = body.read()
+    return read.encode() if isinstance(read, str) else read

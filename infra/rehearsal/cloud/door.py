@@ -1,0 +1,189 @@
+"""The one function that every call passes: parse, faults, validate, authorise, references, then overlay, store or moto.
+
+Clients of this process and clients of any other process over loopback HTTP end in the same `Door.handle`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from infra.rehearsal.cloud import journal, overlay, references, validator, wire
+from infra.rehearsal.cloud.api import AwsError, Call, HttpRequest, HttpResponse
+from infra.rehearsal.cloud.moto_backend import MotoBackend, build_request, not_carried
+from infra.rehearsal.cloud.store import Store
+
+if TYPE_CHECKING:
+    from infra.rehearsal.cloud.cloud import Cloud
+
+try:
+    from infra.rehearsal.cloud.iam.authorise import authorise  # pyright: ignore
+except ImportError:
+
+    def authorise(call: Call) -> None: ...
+
+
+log = logging.getLogger(__name__)
+
+UNPARSED = HttpRequest("POST", "", {}, b"")
+"""The request of a call that was made inside the cloud: whoever needs the bytes builds them from the parameters."""
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """An answer in one of its two forms: bytes as moto wrote them, or an output that is still to be written."""
+
+    by: str
+    output: dict[str, Any] | None = None
+    response: HttpResponse | None = None
+
+
+class Door:
+    """The door of one cloud. Thread-safe."""
+
+    def __init__(self, cloud: Cloud, moto: MotoBackend, store: Store):
+        self._cloud = cloud
+        self._moto = moto
+        self._store = store
+
+    def handle(self, request: HttpRequest) -> HttpResponse:
+        """Answers one request. Never raises: whatever goes wrong is an error in the protocol of the operation."""
+        started = time.perf_counter()
+        try:
+            reading = wire.read(request)
+        except wire.NotUnderstood as refusal:
+            self._note(started, refusal.service, refusal.operation, "", {}, refusal.error.code, "door")
+            return wire.write_error(
+                refusal.protocol, refusal.error, service=refusal.service, method=request.method
+            )
+        operation = reading.operation
+        principal_arn, answered_by, outcome = "", "door", "ok"
+        try:
+            principal = self._cloud.principals.of(reading.scope.access_key_id)
+            principal_arn = principal.arn
+            call = Call(
+                self._cloud,
+                operation.service,
+                operation.name,
+                reading.params,
+                reading.scope.region,
+                principal,
+                reading.request,
+            )
+            self._admit(call)
+            answered_by = self.carried_by(call.service, call.operation) or "door"
+            answer = self._answer(call, operation)
+            response = answer.response or wire.write_result(operation, answer.output or {})
+            if response.status >= wire.FIRST_ERROR_STATUS:
+                outcome = wire.error_code(operation, response)
+        except AwsError as error:
+            outcome = error.code
+            response = self._refusal(operation, error, request)
+        except Exception as error:
+            # A client must see a failure of the emulation as AWS would show one of its own, not as a broken connection.
+            log.exception("%s.%s failed inside the emulated cloud", operation.service, operation.name)
+            outcome = "InternalFailure"
+            text = f"{operation.service}.{operation.name} failed inside the emulated cloud ({answered_by}): {error!r}"
+            response = self._refusal(operation, AwsError(outcome, text, 500), request)
+        self._note(started, operation.service, operation.name, principal_arn, reading.params, outcome, answered_by)
+        return response
+
+    def answer(self, call: Call) -> dict[str, Any]:
+        """Runs a call that was made inside the cloud: everything that `handle` does after parsing. Raises AwsError."""
+        operation = wire.operation_named(call.service, call.operation)
+        started = time.perf_counter()
+        outcome, answered_by = "ok", "door"
+        try:
+            self._admit(call)
+            answered_by = self.carried_by(call.service, call.operation) or "door"
+            answer = self._answer(call, operation)
+            if answer.output is not None:
+                return answer.output
+            assert answer.response is not None
+            return wire.read_response(operation, answer.response)
+        except AwsError as error:
+            outcome = error.code
+            raise
+        finally:
+            self._note(started, call.service, call.operation, call.principal.arn, call.params, outcome, answered_by)
+
+    def to_moto(self, call: Call) -> dict[str, Any]:
+        """moto's answer to a call, parsed. Raises AwsError when moto answers an error.
+
+        The request goes as it came; one that has no bytes yet (`UNPARSED`) is built from the parameters.
+        """
+        operation = wire.operation_named(call.service, call.operation)
+        if call.request.url:
+            operation = wire.read(call.request).operation
+        return wire.read_response(operation, self._forward(call, operation))
+
+    def carried_by(self, service: str, operation: str) -> str | None:
+        """Who answers an operation: "overlay", "store", "moto", or None when nobody does."""
+        if overlay.find(service, operation).handler is not None:
+            return "overlay"
+        if self._store.carries(service, operation):
+            return "store"
+        return "moto" if self._moto.carries(service, operation) else None
+
+    def _admit(self, call: Call) -> None:
+        self._cloud.faults.meet(call)
+        findings = validator.validate(call.service, call.operation, call.params)
+        if findings:
+            raise validator.refusal(call.service, call.operation, findings)
+        authorise(call)
+        references.check(call)
+        for before in overlay.find(call.service, call.operation).befores:
+            before(call)
+
+    def _answer(self, call: Call, operation: wire.Operation) -> _Answer:
+        handlers = overlay.find(call.service, call.operation)
+        by = self.carried_by(call.service, call.operation)
+        if by is None:
+            raise not_carried(call.service, call.operation, "neither overlay, store nor moto has it")
+        if by == "moto" and not handlers.afters:
+            return _Answer(by, response=self._forward(call, operation))
+        if by == "overlay":
+            assert handlers.handler is not None
+            output = handlers.handler(call)
+        elif by == "store":
+            output = self._store.answer(call)
+        else:
+            output = wire.read_response(operation, self._forward(call, operation))
+        for after in handlers.afters:
+            output = after(call, output)
+        return _Answer(by, output=output)
+
+    def _forward(self, call: Call, operation: wire.Operation) -> HttpResponse:
+        endpoint_url = self._cloud.client(call.service, call.region).meta.endpoint_url
+        request = call.request
+        if not request.url:
+            request = build_request(operation, call.params, endpoint_url, call.region)
+        return self._moto.forward(operation, request, call.account_id, endpoint_url)
+
+    def _refusal(self, operation: wire.Operation, error: AwsError, request: HttpRequest) -> HttpResponse:
+        return wire.write_error(operation.protocol, error, service=operation.service, method=request.method)
+
+    def _note(
+        self,
+        started: float,
+        service: str,
+        operation: str,
+        principal_arn: str,
+        params: dict[str, Any],
+        outcome: str,
+        answered_by: str,
+    ) -> None:
+        self._cloud.journal.add(
+            journal.Entry(
+                time=self._cloud.clock.now(),
+                service=service,
+                operation=operation,
+                principal=principal_arn,
+                params=journal.identifiers(params),
+                outcome=outcome,
+                answered_by=answered_by,
+                ms=(time.perf_counter() - started) * 1000,
+            )
+        )

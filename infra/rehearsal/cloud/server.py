@@ -1,0 +1,88 @@
+"""The door over HTTP, for other processes on this machine. Loopback only."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+
+from waitress import create_server, wasyncore
+
+from infra.rehearsal.cloud.api import HttpRequest, HttpResponse
+
+HOST = "127.0.0.1"
+THREADS = 32
+"""Requests answered at the same time. An InvokeEndpoint holds a thread for as long as its model takes."""
+
+_HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "upgrade", "trailer"}
+
+
+class Server:
+    """Serves a door on 127.0.0.1 until `close`. Keeps connections alive and answers `Expect: 100-continue`."""
+
+    def __init__(self, handle: Callable[[HttpRequest], HttpResponse], port: int = 0):
+        # A busy moment is no news: waitress would warn each time a request waits for a thread.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+        self._handle = handle
+        self._sockets: dict[int, Any] = {}
+        try:
+            self._server: Any = create_server(
+                self._application, map=self._sockets, host=HOST, port=port, threads=THREADS, ident="mainstage-rehearsal"
+            )
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise OSError(
+                errno.EADDRINUSE,
+                f"port {port} on {HOST} is in use: stop what listens there, or choose another with --port (0 takes a free one)",
+            ) from None
+        self.port = int(self._server.effective_port)
+        self.url = f"http://{HOST}:{self.port}"
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="rehearsal-door", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stops listening, lets the requests under way end, and closes every connection."""
+        if self._stopping.is_set():
+            return
+        self._stopping.set()
+        self._server.pull_trigger()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            wasyncore.loop(timeout=1, map=self._sockets, count=1)
+        self._server.task_dispatcher.shutdown()
+        wasyncore.close_all(self._sockets)
+
+    def _application(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        answer = self._handle(_request(environ))
+        headers = [(name, value) for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP]
+        if not any(name.lower() == "content-length" for name, _ in headers):
+            headers.append(("Content-Length", str(len(answer.body))))
+        start_response(f"{answer.status} {_phrase(answer.status)}", headers)
+        return [answer.body]
+
+
+def _request(environ: dict[str, Any]) -> HttpRequest:
+    headers = {
+        name.removeprefix("HTTP_").replace("_", "-").lower(): value
+        for name, value in environ.items()
+        if name.startswith("HTTP_") or (name in ("CONTENT_TYPE", "CONTENT_LENGTH") and value)
+    }
+    # The path as it was sent: an S3 key may hold an encoded slash, which PATH_INFO has decoded away.
+    target = environ["REQUEST_URI"]
+    host = headers.get("host", f"{HOST}:{environ['SERVER_PORT']}")
+    url = target if target.startswith("http://") else f"http://{host}{target}"
+    return HttpRequest(environ["REQUEST_METHOD"], url, headers, environ["wsgi.input"].read())
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown"
