@@ -57,7 +57,7 @@ def new(
         f"joblib.dump(model, '{where}/model.joblib')",
         "declare it: mainstage up --env dev",
         f"register it: mainstage model push {name} {where}",
-        f"serve it: in {os.path.relpath(made.catalog)} put `stable: 1` for `awaiting: true`, then mainstage up --env dev",
+        f"serve it: in {os.path.relpath(made.catalog)} put `stable: 1` for `awaiting: true`; mainstage up --env dev",
         f"ask it: mainstage predict {name} '{made.sample_request}'",
     ]
     value = {"inference": made.inference, "catalog": made.catalog, "sample_request": made.sample_request, "next": steps}

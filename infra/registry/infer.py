@@ -59,7 +59,7 @@ def infer(path: Path, targets: Sequence[str] = ()) -> Inferred:
         raise SampleError(f"{path}: no rows; a sample needs at least one row with the model's input fields")
     names = list(dict.fromkeys(name for row in rows for name in row))
     if missing := [target for target in targets if target not in names]:
-        raise SampleError(f"{path}: no column {missing[0]!r} for --target; the sample has: {', '.join(names)}")
+        raise SampleError(f"{path}: no column {missing[0]!r} for --answer; the sample has: {', '.join(names)}")
     if bad := [name for name in names if not _FIELD_NAME.fullmatch(name)]:
         raise SampleError(
             f"{path}: column {bad[0]!r} cannot be a field name; allowed are letters, digits and _ "
@@ -68,7 +68,7 @@ def infer(path: Path, targets: Sequence[str] = ()) -> Inferred:
     fields = {name: _field(name, [row.get(name) for row in rows]) for name in names}
     inputs = tuple(field for name, field in fields.items() if name not in targets)
     if not inputs:
-        raise SampleError(f"{path}: every column is a --target; at least one input column must remain")
+        raise SampleError(f"{path}: every column is an --answer; at least one input column must remain")
     example_row = next((row for row in rows if all(row.get(field.name) is not None for field in inputs)), rows[0])
     return Inferred(
         inputs=inputs,

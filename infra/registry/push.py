@@ -56,8 +56,10 @@ def push(
 
     `metrics` is a JSON object of numbers, `data` the training data whose SHA-256 goes into the card; both default to
     what training.json in the folder says. `number` seeds a registry with a version of that number (a rehearsal does);
-    left out, the next free one is taken. Raises FolderError, BadArchive, CheckFailed (the model does not load or answer in the
-    image's environment) or RegistryError; nothing is written before every check has passed.
+    left out, the next free one is taken.
+
+    Raises FolderError, BadArchive, CheckFailed (the model does not load or answer in the image's environment) or
+    RegistryError; nothing is written before every check has passed.
     """
     folder = source if source.is_dir() else source.parent
     training = read_json(folder / TRAINING_RECORD) if (folder / TRAINING_RECORD).is_file() else {}
@@ -192,6 +194,7 @@ def _register_package(registry: Registry, model: Model, number: int, card: Mappi
     except ClientError as error:
         raise RegistryError(
             f"version {number} of {model.model} is in the registry bucket, but the model package group {group} "
-            f"did not take it ({error}). Is the model's catalog file deployed (pulumi up -s platform-{registry.target.environment})? "
+            f"did not take it ({error}). "
+            f"Is the model's catalog file deployed (pulumi up -s platform-{registry.target.environment})? "
             "Then push the same folder again: it completes this version."
         ) from error

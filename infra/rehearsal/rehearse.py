@@ -167,7 +167,7 @@ class Rehearsal:
                 catalog = catalog.with_awaiting(name)
                 self.report.not_served = {
                     **self.report.not_served,
-                    name: f"rehearsed as awaiting: no models/{name} or examples/models/{name} to register a version from",
+                    name: f"rehearsed as awaiting: no models/{name} or examples/models/{name} to register",
                 }
         return catalog
 

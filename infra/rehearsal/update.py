@@ -28,7 +28,8 @@ def update(
     if environment != target.environment:
         raise RehearsalError(
             f"the served rehearsal is of {target.environment}, not {environment}: "
-            f"mainstage up --env {target.environment}, or serve the other one: make rehearse ENV={environment} ARGS=--serve"
+            f"mainstage up --env {target.environment}, "
+            f"or serve the other one: make rehearse ENV={environment} ARGS=--serve"
         )
     if target.state_file is None or not target.endpoint_url:
         raise RehearsalError(
