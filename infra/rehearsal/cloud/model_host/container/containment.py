@@ -1,20 +1,22 @@
 """How the serving process is held: no network but its own loopback, and no life after its parent.
 
-Both work on Linux and macOS; what only Linux has (namespaces, PR_SET_PDEATHSIG) is used where the system permits it and reported
-in one word otherwise.
+Both work on Linux and macOS. What only Linux has (network namespaces, adoption of orphans) is used where the system permits it;
+whether there is a network namespace is reported.
 """
 
 import ctypes
 import os
+import select
 import shutil
 import signal
 import socket
 import struct
 import sys
-import threading
+import time
 
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_GRACE_SECONDS = 1.0
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
 
 
@@ -56,21 +58,102 @@ def _unshare():
         fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH14s", b"lo", flags | _IFF_UP, b""))
 
 
-def end_with_parent(line, socket_folder):
-    """Ends this process and its group when the other end of `line` (a socket to the parent) closes, however the parent died.
+def become_contained(life, socket_folder):
+    """Forks: the child returns and serves the model; this process becomes its init, as the first process of a container is.
 
-    On Linux the kernel does it as well, which also reaches a model that never gives up the interpreter's lock.
+    The init ends the model and everything that the model started when the other end of the pipe `life` closes, however the
+    rehearsal died, and when the model's process ends. It runs no code of the model, so nothing there can hold it up. On Linux it
+    also adopts, and so reaches, processes that went into a session of their own, and the kernel ends the model with it.
     """
+    model = os.fork()
+    if model == 0:
+        os.setpgid(0, 0)  # a group of its own, which the init can end without ending itself
+        os.close(life)
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        return
+    try:
+        code = _init(model, life, socket_folder)
+    except BaseException:
+        _kill_all(model)
+        raise
+    os._exit(code)
+
+
+def _init(model, life, socket_folder):
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    woken, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    code = _reap(model)
+    while code is None:
+        ready = select.select([life, woken], [], [])[0]
+        if woken in ready:
+            os.read(woken, 4096)
+        code = _reap(model)
+        if code is None and life in ready and not os.read(life, 4096):
+            os.kill(model, signal.SIGTERM)
+            deadline = time.monotonic() + _GRACE_SECONDS
+            while code is None and time.monotonic() < deadline:
+                select.select([woken], [], [], 0.05)
+                code = _reap(model)
+            shutil.rmtree(socket_folder, ignore_errors=True)
+            break
+    _kill_all(model)
+    return 128 + signal.SIGKILL if code is None else code
 
-    def watch():
+
+def _reap(model):
+    """Takes in every child that ended. Returns the model's exit code (128 + signal, as shells do) when it was among them."""
+    code = None
+    while True:
         try:
-            while line.recv(4096):
-                pass
-        except OSError:
-            pass
-        shutil.rmtree(socket_folder, ignore_errors=True)
-        os.killpg(os.getpgrp(), signal.SIGKILL)
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return code
+        if pid == 0:
+            return code
+        if pid == model:
+            code = 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
-    threading.Thread(target=watch, name="mainstage-parent", daemon=True).start()
+
+def _kill_all(model):
+    """Ends what is left: the model's group, then adopted processes, whose own children come up in turn."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    deadline = time.monotonic() + 2
+    while True:
+        try:
+            os.killpg(model, signal.SIGKILL)
+        except OSError:
+            pass  # nobody is left in it
+        children = _children()
+        for pid in children:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except OSError:
+                pass  # gone meanwhile
+        _reap(model)
+        if not children or time.monotonic() > deadline:
+            return
+        time.sleep(0.005)
+
+
+def _children():
+    if sys.platform != "linux":
+        return []
+    found, own = [], os.getpid()
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    # pid (name) state parent ...; the name may hold anything, so read behind its last bracket.
+                    fields = file.read().rpartition(b")")[2].split()
+            except OSError:
+                continue
+            if int(fields[1]) == own and fields[0] != b"Z":
+                found.append(int(name))
+    return found

@@ -5,9 +5,9 @@ alone and imports nothing of the blueprint. What differs from the image: one pro
 with green threads, HTTP/1.1 over a Unix domain socket in place of TCP port 8080, and the model's folder is not at /opt/ml but below
 SAGEMAKER_BASE_DIR, the variable that sagemaker-containers (src/sagemaker_containers/_env.py) itself reads for that purpose.
 
-    python serving.py SOCKET LINE        LINE: number of an open socket to the parent: reports go out, its end ends this process
+    python serving.py SOCKET REPORTS LIFE     REPORTS: an open pipe to write to; LIFE: one to read from, whose end is the end
 
-Reports are JSON, one a line: {"phase": "start" | "import" | "load"}, {"ready": {...}}, {"failed": {...}}.
+Reports are JSON, one a line: {"phase": "start" | "import" | "load", "pid": ...}, {"ready": {...}}, {"failed": {...}}.
 """
 
 import faulthandler
@@ -17,10 +17,8 @@ import json
 import os
 import shutil
 import signal
-import socket
 import socketserver
 import sys
-import threading
 import traceback
 import warnings
 
@@ -194,7 +192,7 @@ def load(report):
 
 def describe(error):
     """The error in one line, with the last line of the person's code that it passed."""
-    text = (str(error).strip().splitlines() or [""])[0]
+    text = (str(error).strip().splitlines() or [""])[0][:1000]
     line = f"{type(error).__name__}: {text}" if text else type(error).__name__
     here = os.path.realpath(base_folder()) + os.sep
     if isinstance(error, SyntaxError) and error.filename:
@@ -212,8 +210,8 @@ class VersionWarnings:
         warnings.showwarning = self._show
 
     def _show(self, message, category, filename, lineno, file=None, line=None):
-        original = getattr(message, "original_sklearn_version", None)
-        if original is not None:
+        original = getattr(message, "original_sklearn_version", None)  # sklearn.exceptions.InconsistentVersionWarning
+        if original is not None and len(self.found) < 50:
             self.found.append(
                 {
                     "package": "scikit-learn",
@@ -226,10 +224,11 @@ class VersionWarnings:
 
 
 def main(arguments):
-    path, line = arguments[0], socket.socket(fileno=int(arguments[1]))
-    line.set_inheritable(False)
+    path, reports, life = arguments[0], int(arguments[1]), int(arguments[2])
+    for descriptor in (reports, life):
+        os.set_inheritable(descriptor, False)
+    containment.become_contained(life, os.path.dirname(path))
     isolated = containment.enter_network_namespace()
-    containment.end_with_parent(line, os.path.dirname(path))
     guard.install()
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1, all_threads=True)
@@ -237,13 +236,10 @@ def main(arguments):
     sys.path[:] = [folder for folder in sys.path if os.path.realpath(folder or ".") != here]
     script_mode.provide_container_modules()
 
-    lock = threading.Lock()
-
     def report(message):
-        with lock:
-            line.sendall(json.dumps(message).encode() + b"\n")
+        os.write(reports, json.dumps(message).encode() + b"\n")
 
-    report({"phase": "start"})
+    report({"phase": "start", "pid": os.getpid()})
     found = VersionWarnings()
     try:
         functions, model = load(report)

@@ -1,0 +1,53 @@
+"""Which framework version a model was saved with, and what to do when the image has another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from mainstage.runtime_presets import RuntimePreset
+
+_SAVED = {".joblib", ".pkl", ".pickle"}
+_MAX_FILES = 50
+_MAX_READ_BYTES = 64 * 1024**2
+# scikit-learn writes its version into every estimator's state (BaseEstimator.__getstate__). Between the key and the value stand
+# pickle opcodes: memoize, then a short (0x8c) or long (X) string with its length.
+_SKLEARN = re.compile(rb"_sklearn_version(?:\x94|q.|r.{4})?(?:\x8c.|X.{4})(\d+\.\d+[\w.]*)", re.DOTALL)
+
+
+def version_problems(preset: RuntimePreset, warned: Iterable[Mapping[str, str]], model_folder: Path) -> list[str]:
+    """One sentence for each package that the model was saved with in another version than the image's, with the way out.
+
+    `warned`: what the framework said while loading ({"package", "what", "saved", "here"}). The files are searched as well,
+    without loading them: one that cannot be loaded has often said nothing.
+    """
+    saved: dict[str, dict[str, list[str]]] = {}
+    for each in warned:
+        if each["saved"] != each["here"]:
+            saved.setdefault(each["package"], {}).setdefault(each["saved"], []).append(each["what"])
+    for path, version in _in_files(model_folder):
+        if version != preset.packages.get("scikit-learn", version):
+            saved.setdefault("scikit-learn", {}).setdefault(version, []).append(path)
+    return [
+        _sentence(preset, package, version, what) for package, versions in saved.items() for version, what in sorted(versions.items())
+    ]
+
+
+def _sentence(preset: RuntimePreset, package: str, version: str, what: list[str]) -> str:
+    names = list(dict.fromkeys(what))
+    listing = ", ".join(names[:4]) + (" and more" if len(names) > 4 else "")
+    wanted = preset.packages.get(package, "the image's version")
+    return (
+        f"{listing}: saved with {package} {version}, and the image of {preset.name} has {wanted}: "
+        f"retrain with {package}=={wanted} (all versions: requirements/presets/{preset.name}.lock)."
+    )
+
+
+def _in_files(folder: Path) -> Iterable[tuple[str, str]]:
+    files = sorted(path for path in folder.rglob("*") if path.suffix in _SAVED and path.is_file())
+    for path in files[:_MAX_FILES]:
+        with path.open("rb") as file:
+            content = file.read(_MAX_READ_BYTES)
+        for version in sorted({match[1].decode() for match in _SKLEARN.finditer(content)}):
+            yield path.name, version
