@@ -19,6 +19,7 @@ _AUTHORIZATION = "https://docs.aws.amazon.com/service-authorization/latest/refer
 
 WILDCARD_ACTIONS: Mapping[str, str] = MappingProxyType(
     {
+        "cloudwatch:GetMetricData": f"{_AUTHORIZATION}amazoncloudwatch.html",
         "cloudwatch:PutMetricData": f"{_AUTHORIZATION}amazoncloudwatch.html",
         "ec2:DescribeDhcpOptions": f"{_AUTHORIZATION}amazonec2.html",
         "ec2:DescribeNetworkInterfaces": f"{_AUTHORIZATION}amazonec2.html",
@@ -26,6 +27,7 @@ WILDCARD_ACTIONS: Mapping[str, str] = MappingProxyType(
         "ec2:DescribeSubnets": f"{_AUTHORIZATION}amazonec2.html",
         "ec2:DescribeVpcs": f"{_AUTHORIZATION}amazonec2.html",
         "ecr:GetAuthorizationToken": f"{_AUTHORIZATION}amazonelasticcontainerregistry.html",
+        "sts:GetCallerIdentity": f"{_AUTHORIZATION}awssecuritytokenservice.html",
     }
 )
 """Actions without a resource-level permission, and the page of AWS that says so. Only these may stand beside the

@@ -320,7 +320,7 @@ def _meaning(guard: str, resolved: _Resolved) -> str:
         "p99": f"1 of 100 answers of {resolved.endpoint_name} takes longer than {slo.p99_ms:g} ms.",
         "front-door-p99": f"1 of 100 answers for {resolved.endpoint_name} leaves the front door later than "
         f"{slo.front_door_p99_ms:g} ms.",
-        "drift": f"The inputs of {resolved.endpoint_name} have drifted from the baseline by {slo.drift_score:g} or more.",
+        "drift": f"Inputs of {resolved.endpoint_name} have drifted from the baseline by {slo.drift_score:g} or more.",
         "confidence": f"The confidence of {resolved.endpoint_name} has moved from the baseline by "
         f"{slo.confidence_score:g} or more.",
         "stop": f"A person stops the release of {resolved.endpoint_name}. Nothing but SetAlarmState raises this alarm.",

@@ -135,10 +135,9 @@ class ModelRegistry(pulumi.ComponentResource):
         self.bucket_arn = bucket.bucket_arn
         self.repository_url = repository.repository_url
         self.repository_arn = repository.arn
-        # A map, not Output.all(**...): that gives a list when there are no models.
-        self.model_package_group_names = pulumi.Output.from_input(
-            {model: group.model_package_group_name for model, group in groups.items()}
-        )
+        names = {model: group.model_package_group_name for model, group in groups.items()}
+        # Output.all() of nothing is a list, not an empty map.
+        self.model_package_group_names = pulumi.Output.all(**names) if names else pulumi.Output.from_input({})
         self.register_outputs(
             {
                 "bucket_name": self.bucket_name,
