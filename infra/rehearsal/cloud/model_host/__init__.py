@@ -1,7 +1,7 @@
 """The model host: serves a deployed model for real, in an environment with the pinned framework of its AWS image.
 
-Real: the deployed archive, the person's code, the framework at the image's version, HTTP. Emulated: the image's serving stack
-(nginx, gunicorn, Flask), whose contract `container/` follows and names.
+Real: the deployed archive, the person's code, the framework at the image's version, HTTP. Emulated: the image's serving
+stack (nginx, gunicorn, Flask), whose contract `container/` follows and names.
 """
 
 from infra.rehearsal.cloud.model_host.archive import BadArchive, unpack_model_archive

@@ -1,7 +1,7 @@
 """Unpacks a `model.tar.gz` without trusting it.
 
-Nothing is written outside the target folder, nothing is left behind when the archive is refused, and neither memory nor disk is
-given to an archive that lies about its size.
+Nothing is written outside the target folder, nothing is left behind when the archive is refused, and neither memory nor
+disk is given to an archive that lies about its size.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import tempfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any, cast
 
 REQUIRED = ("code/inference.py",)
 MAX_TOTAL_BYTES = 8 * 1024**3
@@ -37,10 +37,10 @@ def unpack_model_archive(
 ) -> None:
     """Unpacks `archive` into the folder `into`, which is made, or must be empty.
 
-    Regular files, folders and links that stay inside are taken; permissions are reduced to rwx for the owner. Raises BadArchive
-    for anything else: an absolute path, `..`, a link that leads out, a device or pipe, the same file twice, more than
-    `max_total_bytes` of content or `max_members` members, no gzip-compressed tar, or a missing `required` member. `into` is then
-    as it was before.
+    Regular files, folders and links that stay inside are taken; permissions are reduced to rwx for the owner. Raises
+    BadArchive for anything else: an absolute path, `..`, a link that leads out, a device or pipe, the same file twice,
+    more than `max_total_bytes` of content or `max_members` members, no gzip-compressed tar, or a missing `required`
+    member. `into` is then as it was before.
     """
     if into.exists() and any(into.iterdir()):
         raise BadArchive(f"{archive.name}: {into} is not empty; unpack into a new folder")
@@ -70,18 +70,18 @@ def _check_required(archive: Path, root: Path, required: Sequence[str]) -> None:
 
 
 class _Metered:
-    """A file that gives out no more than it was allowed to: tarfile reads a header's extension into memory as long as it says."""
+    """A file that gives out no more than it was allowed to: tarfile takes any header into memory, whatever its size."""
 
-    def __init__(self, file: IO[bytes], refuse: str):
+    def __init__(self, file: gzip.GzipFile, refusal: str):
         self._file = file
-        self._refuse = refuse
+        self.refusal = refusal
         self.allowed = 0
 
     def read(self, size: int = -1) -> bytes:
         data = self._file.read(size)
         self.allowed -= len(data)
         if self.allowed < 0:
-            raise BadArchive(self._refuse)
+            raise BadArchive(self.refusal)
         return data
 
 
@@ -101,13 +101,21 @@ class _Unpacking:
     def run(self) -> None:
         try:
             with gzip.open(self.archive, "rb") as plain:
-                metered = _Metered(plain, f"{self.archive.name}: a member's header is larger than {_MAX_HEADER_BYTES} bytes")
+                metered = _Metered(
+                    plain, f"{self.archive.name}: a member's header is larger than {_MAX_HEADER_BYTES} bytes"
+                )
                 metered.allowed = _MAX_HEADER_BYTES
-                with tarfile.open(fileobj=metered, mode="r|", errorlevel=2) as tar:  # pyright: ignore[reportArgumentType]  (reads only)
+                with tarfile.open(fileobj=cast(IO[bytes], metered), mode="r|", errorlevel=2) as tar:
                     self._members(tar, metered)
+                # To the end, where gzip's checksum stands: a damaged archive is found out.
+                metered.allowed = _MAX_HEADER_BYTES
+                metered.refusal = f"{self.archive.name}: more than {_MAX_HEADER_BYTES} bytes behind the end of its tar"
+                while metered.read(_CHUNK_BYTES):
+                    pass
         except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, UnicodeError) as error:
             raise BadArchive(
-                f"{self.archive.name}: not a whole gzip-compressed tar ({error}); make it with `tar czf model.tar.gz ...` "
+                f"{self.archive.name}: not a whole gzip-compressed tar ({error}); "
+                "make it with `tar czf model.tar.gz ...` "
                 "or `mainstage model push`"
             ) from error
         except OSError as error:
@@ -129,7 +137,7 @@ class _Unpacking:
                 raise BadArchive(f"{self.archive.name}: more than {self.max_members} members")
             metered.allowed = member.size + _MAX_HEADER_BYTES
             self._take(tar, member)
-            tar.members.clear()  # a stream keeps every header it has read; none is needed again
+            cast(Any, tar).members.clear()  # tarfile keeps every header it has read; none is needed again
 
     def _take(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         name = self._safe_name(member.name)
@@ -151,7 +159,9 @@ class _Unpacking:
             self._hard_link(member, target)
         else:
             kind = {tarfile.CHRTYPE: "a device", tarfile.BLKTYPE: "a device", tarfile.FIFOTYPE: "a named pipe"}
-            raise self.refuse(member.name, f"is {kind.get(member.type, 'of an unknown kind')}; only files, folders and links inside")
+            raise self.refuse(
+                member.name, f"is {kind.get(member.type, 'of an unknown kind')}; only files, folders and links inside"
+            )
         self.files.add(name)
 
     def _safe_name(self, name: str) -> str:
@@ -202,7 +212,9 @@ class _Unpacking:
             raise self.refuse(member.name, f"is a hard link to {member.linkname!r}, out of the archive")
         source = self.root / member.linkname
         if str(PurePosixPath(member.linkname)) not in self.files or source.is_symlink():
-            raise self.refuse(member.name, f"is a hard link to {member.linkname!r}, which is no earlier file of the archive")
+            raise self.refuse(
+                member.name, f"is a hard link to {member.linkname!r}, which is no earlier file of the archive"
+            )
         self._check_parents(member.name, source)
         os.link(source, target)
 

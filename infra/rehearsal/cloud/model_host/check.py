@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mainstage.runtime_presets import ENTRY_POINT, RuntimePreset, container_environment, image_uri, preset_named
+
 from infra.rehearsal.cloud.model_host.client import HostAnswer
 from infra.rehearsal.cloud.model_host.environments import PresetEnvironments, PresetRuntime
 from infra.rehearsal.cloud.model_host.host import HostSpec, ModelHost
 from infra.rehearsal.cloud.model_host.process import HostFailed
 from infra.rehearsal.cloud.model_host.versions import version_problems
-from mainstage.runtime_presets import ENTRY_POINT, RuntimePreset, container_environment, image_uri, preset_named
 
 DEFAULT_TIMEOUT_SECONDS = 60.0
 _TAIL_LINES = 12
@@ -65,17 +66,20 @@ def check_model(
 ) -> CheckReport:
     """Loads a model in its preset's environment and, with a `sample`, asks it for one prediction.
 
-    `source` is a model.tar.gz, or a folder laid out like an unpacked one or with `inference.py` at its top. Raises CheckFailed,
-    with every problem, for a bad archive, missing or contradictory functions, an import error, a model_fn that fails, hangs
-    or ends the process, objects saved with another framework version than the image's (also when they happen to load), and a
-    sample that is not answered with 200. EnvironmentUnavailable when the preset's environment cannot be had.
+    `source` is a model.tar.gz, or a folder laid out like an unpacked one or with `inference.py` at its top. Raises
+    CheckFailed, with every problem, for a bad archive, missing or contradictory functions, an import error, a model_fn
+    that fails, hangs or ends the process, objects saved with another framework version than the image's (also when they
+    happen to load), and a sample that is not answered with 200. EnvironmentUnavailable when the preset's environment
+    cannot be had.
     """
     known = preset_named(preset)
     runtime = environments.ensure(preset)  # before the deadline starts, and with its own error
     with tempfile.TemporaryDirectory(prefix="mainstage-check-") as scratch:
         folder = Path(scratch)
         archive = _pack(source, folder / "model.tar.gz") if source.is_dir() else source
-        spec = HostSpec("check", image_uri(known, next(iter(known.registry_accounts))), _environment(archive, known), archive)
+        spec = HostSpec(
+            "check", image_uri(known, next(iter(known.registry_accounts))), _environment(archive, known), archive
+        )
         host = ModelHost(spec, directory=folder / "host", environments=environments)
         started = time.monotonic()
         try:
@@ -92,7 +96,7 @@ def check_model(
 
 
 def _environment(archive: Path, preset: RuntimePreset) -> dict[str, str]:
-    """As a deployed Model has it; a person's own archive has no entry point of ours, so its inference.py is imported itself."""
+    """As a deployed Model has it. An archive without our entry point has its inference.py imported itself."""
     environment = container_environment(preset, 0)
     try:
         with tarfile.open(archive, "r:gz") as tar:
@@ -105,7 +109,13 @@ def _environment(archive: Path, preset: RuntimePreset) -> dict[str, str]:
 
 
 def _ask(
-    preset: RuntimePreset, runtime: PresetRuntime, host: ModelHost, sample: bytes | None, content_type: str, accept: str, seconds: float
+    preset: RuntimePreset,
+    runtime: PresetRuntime,
+    host: ModelHost,
+    sample: bytes | None,
+    content_type: str,
+    accept: str,
+    seconds: float,
 ) -> CheckReport:
     problems = version_problems(preset, host.load_versions, host.folder / "opt/ml/model")
     prediction = None
@@ -113,7 +123,8 @@ def _ask(
         prediction = host.invoke(sample, content_type=content_type, accept=accept)
         if prediction.status != 200:
             problems.append(
-                f"the sample request was answered with {prediction.status}, not 200. The container's log ends:\n{_tail(host)}"
+                f"the sample request was answered with {prediction.status}, not 200. "
+                f"The container's log ends:\n{_tail(host)}"
             )
     return _report(preset, runtime, host, problems, prediction, seconds)
 

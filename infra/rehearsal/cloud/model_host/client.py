@@ -51,7 +51,7 @@ class Client:
     def request(
         self, method: str, target: str, body: bytes | None, headers: Mapping[str, str], timeout_seconds: float
     ) -> HostAnswer:
-        """One request. Raises TimeoutError, or OSError / http.client.HTTPException when the process is gone. Never sent twice."""
+        """One request, never sent twice. Raises TimeoutError; OSError or HTTPException when the process is gone."""
         try:
             connection = self._idle.pop()
         except IndexError:

@@ -1,7 +1,8 @@
 """Environments of the runtime presets: a Python and the packages of the preset's lock, built once a machine with uv.
 
-An environment is a folder `<preset>-<lock hash>-py<version>`. It is built beside its place and renamed, under a file lock, so that it
-is whole or absent however many processes ask for it. One that is there is used without network and without uv.
+An environment is a folder `<preset>-<lock hash>-py<version>`. It is built beside its place and renamed, under a file
+lock, so that it is whole or absent however many processes ask for it. One that is there is used without network and
+without uv.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from mainstage.runtime_presets import RuntimePreset, preset_named
 
 from infra.rehearsal.cloud.model_host import pythons
-from mainstage.runtime_presets import RuntimePreset, preset_named
 
 REPOSITORY = Path(__file__).resolve().parents[4]
 LOCKS = REPOSITORY / "requirements" / "presets"
@@ -49,7 +52,7 @@ class PresetRuntime:
     packages: Mapping[str, str]
     """Every distribution of the environment and its version."""
     differences: list[str]
-    """At most one line, such as "Python 3.11.7 here, 3.10 in the image". Empty: as in the image, as far as AWS publishes it."""
+    """At most one line, such as "sklearn-1.4-2: Python 3.11.7 here, 3.10 in the image". Empty: as AWS publishes it."""
 
 
 def hosted_presets() -> list[str]:
@@ -60,8 +63,8 @@ def hosted_presets() -> list[str]:
 class PresetEnvironments:
     """The environments in one folder.
 
-    `directory` defaults to .mainstage/environments of this checkout. `uv` is the program; found in this order when left out:
-    .tools/uv/bin/uv of the checkout, PATH, the `uv` package of the running Python.
+    `directory` defaults to .mainstage/environments of this checkout. `uv` is the program; found in this order when left
+    out: .tools/uv/bin/uv of the checkout, PATH, the `uv` package of the running Python.
     """
 
     def __init__(self, directory: Path | None = None, uv: str | None = None):
@@ -69,15 +72,15 @@ class PresetEnvironments:
         self._uv = uv
 
     def find(self, preset: str) -> PresetRuntime | None:
-        """The preset's environment if it is there and works; no network. Raises EnvironmentUnavailable for one never hosted."""
+        """The preset's environment if it is there; no network. Raises EnvironmentUnavailable for one without a lock."""
         known, lock = _preset_and_lock(preset)
         return self._existing(known, _stem(preset, lock))
 
     def ensure(self, preset: str, *, offline: bool = False, progress: Progress | None = None) -> PresetRuntime:
         """The preset's environment, built when it is missing. `offline`: build from uv's cache alone.
 
-        Raises EnvironmentUnavailable: no such preset or no lock for it, no uv, no Python that the lock resolves for, no network
-        and nothing in uv's cache, or a folder that cannot be written.
+        Raises EnvironmentUnavailable: no such preset or no lock for it, no uv, no Python that the lock resolves for, no
+        network and nothing in uv's cache, or a folder that cannot be written.
         """
         tell = progress or (lambda _line: None)
         known, lock = _preset_and_lock(preset)
@@ -155,15 +158,13 @@ class PresetEnvironments:
 
     @staticmethod
     def _fill(scratch: Path, python: Path, uv: list[str], lock: Path, offline: bool) -> pythons.Problem | None:
-        flags = ["--offline"] if offline else []
-        commands = [
-            [*uv, "venv", "--quiet", "--allow-existing", "--relocatable", "--python", str(python), str(scratch)],
-            # Byte code is made now: a model's first start would otherwise pay for it, and its container may not write it.
-            [*uv, "pip", "install", "--quiet", *flags, "--python", str(scratch / "bin" / "python"), "--compile-bytecode"]
-            + ["--require-hashes", "--only-binary", ":all:", "--requirement", str(lock)],
-        ]
-        for command in commands:
-            problem = pythons.run_uv(command, cwd=scratch, timeout_seconds=_BUILD_TIMEOUT_SECONDS)
+        own = str(scratch / "bin" / "python")
+        venv = ["venv", "--quiet", "--allow-existing", "--relocatable", "--python", str(python), str(scratch)]
+        # Byte code is made now: a model's first start would pay for it otherwise, and its container writes none.
+        install = ["pip", "install", "--quiet", "--compile-bytecode", "--python", own]
+        locked = ["--require-hashes", "--only-binary", ":all:", "--requirement", str(lock)]
+        for arguments in (venv, [*install, *(["--offline"] if offline else []), *locked]):
+            problem = pythons.run_uv([*uv, *arguments], cwd=scratch, timeout_seconds=_BUILD_TIMEOUT_SECONDS)
             if problem is not None:
                 return problem
         return None
@@ -187,7 +188,7 @@ def _stem(preset: str, lock: Path) -> str:
     return f"{preset}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
 
 
-def _survey(folder: Path) -> dict[str, object]:
+def _survey(folder: Path) -> dict[str, Any]:
     """What is in the environment, from its own mouth."""
     code = (
         "import json, platform, sysconfig\n"
@@ -195,9 +196,13 @@ def _survey(folder: Path) -> dict[str, object]:
         "print(json.dumps({'python': platform.python_version(), 'site_packages': sysconfig.get_path('purelib'),\n"
         "  'packages': {d.metadata['Name']: d.version for d in metadata.distributions()}}))"
     )
-    done = subprocess.run([folder / "bin" / "python", "-I", "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [folder / "bin" / "python", "-I", "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
     if done.returncode != 0:
-        raise EnvironmentUnavailable(f"the environment that was built in {folder} does not run: {done.stderr.strip()[-500:]}")
+        raise EnvironmentUnavailable(
+            f"the environment that was built in {folder} does not run: {done.stderr.strip()[-500:]}"
+        )
     record = json.loads(done.stdout)
     record["site_packages"] = Path(record["site_packages"]).relative_to(folder.resolve()).as_posix()
     return record
@@ -215,8 +220,8 @@ def _place_guard(folder: Path, site_packages: str) -> None:
     os.replace(file.name, place)
 
 
-def _runtime(preset: RuntimePreset, folder: Path, record: Mapping[str, object]) -> PresetRuntime:
-    packages = dict(record["packages"])  # pyright: ignore[reportArgumentType, reportCallIssue]  (JSON of our own writing)
+def _runtime(preset: RuntimePreset, folder: Path, record: Mapping[str, Any]) -> PresetRuntime:
+    packages: dict[str, str] = record["packages"]
     version = str(record["python"])
     differs = []
     if pythons.minor_of(version) != preset.python:
@@ -229,7 +234,11 @@ def _runtime(preset: RuntimePreset, folder: Path, record: Mapping[str, object]) 
 
 
 def _not_built(preset: RuntimePreset, lock: Path, text: str, offline: bool) -> str:
-    first = "uv may not use the network here" if offline else "it needs a package index once, and none was reached or it refused"
+    first = (
+        "uv may not use the network here"
+        if offline
+        else "it needs a package index once, and none was reached or it refused"
+    )
     return (
         f"the environment of the preset {preset.name} is missing and could not be built: {first}. With network, run "
         f"`mainstage rehearse` or `make rehearse` once; after that none is needed. uv said: {text}"

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 
+from mainstage.runtime_presets import ENTRY_POINT, MODEL_DIRECTORY, RuntimePreset, preset_of_image
+
 from infra.rehearsal.cloud.model_host.archive import BadArchive, unpack_model_archive
 from infra.rehearsal.cloud.model_host.client import CUSTOM_ATTRIBUTES, HostAnswer
 from infra.rehearsal.cloud.model_host.environments import EnvironmentUnavailable, PresetEnvironments, PresetRuntime
 from infra.rehearsal.cloud.model_host.logbook import LogBook
 from infra.rehearsal.cloud.model_host.process import ContainerProcess, HostFailed
 from infra.rehearsal.cloud.model_host.versions import version_problems
-from mainstage.runtime_presets import ENTRY_POINT, MODEL_DIRECTORY, RuntimePreset, preset_of_image
 
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 10.0
@@ -51,8 +52,8 @@ class HostSpec:
 class ModelHost:
     """Serves one model in its preset's environment.
 
-    `directory` is where the host makes a folder of its own; after `stop` it holds the log (container.log, at most 32 MiB) and
-    what the network guard refused (refused.log). Thread-safe.
+    `directory` is where the host makes a folder of its own; after `stop` it holds the log (container.log, at most 32
+    MiB) and what the network guard refused (refused.log). Thread-safe.
     """
 
     def __init__(self, spec: HostSpec, *, directory: Path, environments: PresetEnvironments):
@@ -74,19 +75,22 @@ class ModelHost:
     def start(self, timeout_seconds: float) -> None:
         """Unpacks the archive, starts the container, waits until /ping answers 200.
 
-        The deadline holds for the container, not for building the preset's environment. Raises HostFailed, with `kind` and a
-        reason for a person: bad archive, environment, import error, missing functions, model_fn fails, saved with a framework
-        version that the image cannot load, not ready within `timeout_seconds`, process ended. Nothing runs then.
+        The deadline holds for the container, not for building the preset's environment. Raises HostFailed, with `kind`
+        and a reason for a person: bad archive, environment, import error, missing functions, model_fn fails, saved with
+        a framework version that the image cannot load, not ready within `timeout_seconds`, process ended. Nothing runs
+        then.
 
-        A model saved with another framework version that loads all the same is served with the framework's warning in the log:
-        that is what AWS does. `check_model` refuses it.
+        A model saved with another framework version that loads all the same is served with the framework's warning in
+        the log: that is what AWS does. `check_model` refuses it.
         """
         if self._runtime is not None:
             raise RuntimeError(f"model host {self.spec.name} was started before; make a new one")
         preset = preset_of_image(self.spec.image_uri)
         try:
             if preset is None:
-                raise HostFailed("environment", f"a rehearsal cannot run the image {self.spec.image_uri}: it is no runtime preset's")
+                raise HostFailed(
+                    "environment", f"a rehearsal cannot run the image {self.spec.image_uri}: it is no runtime preset's"
+                )
             self._runtime = self._prepare(preset)
             self._timeout_seconds = timeout_seconds
             started = time.monotonic()
@@ -140,7 +144,11 @@ class ModelHost:
 
     def _launch(self, runtime: PresetRuntime) -> ContainerProcess:
         process = ContainerProcess(
-            runtime.python, self._container_environment(runtime), self.folder / "root", self.folder / "opt" / "ml", self._log
+            runtime.python,
+            self._container_environment(runtime),
+            self.folder / "root",
+            self.folder / "opt" / "ml",
+            self._log,
         )
         with self._lock:
             self._starting = process
@@ -159,7 +167,7 @@ class ModelHost:
         return HostFailed("version", f"{failure.reason}. {' '.join(problems)}", failure.log_tail, failure.versions)
 
     def _keep_running(self) -> None:
-        """As SageMaker does with an instance's container: started again whenever it ends, later each time it does so soon."""
+        """As SageMaker does: a container that ends is started again, later each time that it ends soon."""
         pause = _FIRST_PAUSE_SECONDS
         while True:
             process, since = self._process, time.monotonic()
@@ -214,7 +222,9 @@ class ModelHost:
             return _answer_of_host(504, f"no answer from the container within {limit:g} s", started)
         except (OSError, HTTPException):
             process.ended.wait(0.5)
-            return _answer_of_host(502, f"the container's process ended while it answered ({process.end_text()})", started)
+            return _answer_of_host(
+                502, f"the container's process ended while it answered ({process.end_text()})", started
+            )
 
     def _server_timeout_seconds(self, timeout_seconds: float) -> float:
         try:
@@ -269,7 +279,7 @@ class ModelHost:
         return list(self._process.ready.get("versions", [])) if self._process is not None else []
 
     def refused(self) -> list[str]:
-        """Connections that the network guard refused, such as "TCP connection to 192.0.2.1:443 (inference.py line 7)"."""
+        """What the network guard refused, such as "TCP connection to 192.0.2.1:443 (inference.py line 7)"."""
         try:
             with (self.folder / "refused.log").open("rb") as file:
                 return file.read(_MAX_REFUSED_BYTES).decode("utf-8", "replace").splitlines()
@@ -291,7 +301,9 @@ class ModelHost:
             "alive": self.alive,
             "restarts": self.restarts,
             "start_seconds": round(self._start_seconds, 3),
-            "network": "audit hook and a network namespace" if isolated else "audit hook; no network namespace is permitted here",
+            "network": "audit hook and a network namespace"
+            if isolated
+            else "audit hook; no network namespace is permitted here",
             "refused": self.refused(),
             "real": "the deployed archive, the person's code, the framework, HTTP",
             "emulated": "the image's serving stack (nginx, gunicorn, Flask)",

@@ -12,7 +12,7 @@ MAX_FILE_BYTES = 32 * 1024**2
 
 
 class LogBook:
-    """Lines in order. Thread-safe. Of a container that prints without end, the list keeps the last lines and the file the first."""
+    """Lines in order. Thread-safe. Of too many lines, the list keeps the last and the file the first."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -45,7 +45,7 @@ class LogBook:
             return list(self._lines)
 
     def since(self, count: int) -> tuple[int, list[str]]:
-        """The lines after the first `count`, and the new count to ask with next time. Lines no longer kept are left out."""
+        """The lines after the first `count`, and the count to ask with next. Lines no longer kept are left out."""
         with self._lock:
             fresh = self._count - count
             return self._count, list(self._lines)[-fresh:] if fresh > 0 else []

@@ -20,15 +20,18 @@ from infra.rehearsal.cloud.model_host.client import Client, HostAnswer
 from infra.rehearsal.cloud.model_host.logbook import LogBook
 
 _SERVING = Path(__file__).with_name("container") / "serving.py"
-_PING_TIMEOUT_SECONDS = 2.0  # what SageMaker allows a /ping (SageMaker guide, "Custom inference code with hosting services")
+_PING_TIMEOUT_SECONDS = (
+    2.0  # what SageMaker allows a /ping (SageMaker guide, "Custom inference code with hosting services")
+)
 _DOING = {"start": "starting Python", "import": "importing the code", "load": "running model_fn"}
 
 
 class HostFailed(RuntimeError):
-    """A model that does not come up. `reason` is one or a few sentences for a person, `log_tail` the container's last lines.
+    """A model that does not come up. `reason` is one or a few sentences for a person, `log_tail` the container's last
+    lines.
 
-    `kind`: "archive", "environment", "import", "functions", "load", "version" (saved with another framework version), "hang"
-    (deadline passed), "died" (the process ended).
+    `kind`: "archive", "environment", "import", "functions", "load", "version" (saved with another framework version),
+    "hang" (deadline passed), "died" (the process ended).
     """
 
     def __init__(self, kind: str, reason: str, log_tail: str = "", versions: list[dict[str, str]] | None = None):
@@ -42,7 +45,9 @@ class HostFailed(RuntimeError):
 class ContainerProcess:
     """Runs `container/serving.py` in a preset's environment. Not started twice; a restart is a new one."""
 
-    def __init__(self, python: Path, environment: Mapping[str, str], working_folder: Path, base_folder: Path, log: LogBook):
+    def __init__(
+        self, python: Path, environment: Mapping[str, str], working_folder: Path, base_folder: Path, log: LogBook
+    ):
         self.pid = 0
         self.ready: Mapping[str, Any] = {}
         self.ended = threading.Event()
@@ -54,7 +59,8 @@ class ContainerProcess:
         self._phase = "start"
         self._stopping = threading.Lock()
         self._cancelled = False
-        # A socket's path is limited to 104 bytes on macOS and 108 on Linux: a short folder of its own, not the work folder.
+        # A socket's path is limited to 104 bytes on macOS and 108 on Linux: a short folder of its own, not the work
+        # folder.
         self._socket_folder = Path(tempfile.mkdtemp(prefix="mainstage-", dir="/tmp" if os.path.isdir("/tmp") else None))
         self._socket = str(self._socket_folder / "http")
         self._client = Client(self._socket)
@@ -144,7 +150,9 @@ class ContainerProcess:
 
     def _ping(self, deadline: float, timeout_seconds: float) -> None:
         try:
-            answer = self._client.request("GET", "/ping", None, {}, min(_PING_TIMEOUT_SECONDS, max(0.1, deadline - time.monotonic())))
+            answer = self._client.request(
+                "GET", "/ping", None, {}, min(_PING_TIMEOUT_SECONDS, max(0.1, deadline - time.monotonic()))
+            )
         except TimeoutError as error:
             raise self._hung(timeout_seconds) from error
         except OSError as error:
@@ -175,7 +183,9 @@ class ContainerProcess:
     def _died(self) -> HostFailed:
         self.ended.wait(3)
         self._settle_log()
-        return HostFailed("died", f"the model's process ended while {_DOING[self._phase]}: {self.end_text()}", self._log.tail())
+        return HostFailed(
+            "died", f"the model's process ended while {_DOING[self._phase]}: {self.end_text()}", self._log.tail()
+        )
 
     def end_text(self) -> str:
         """How the process ended: "exit code 3", "signal SIGSEGV"."""

@@ -17,7 +17,9 @@ _NOT_FOR_THIS_PYTHON = re.compile(
     r"Querying Python|Failed to inspect Python|No interpreter found|current Python version",
     re.IGNORECASE,
 )
-_OFFLINE = re.compile(r"network was disabled|network is disabled|not found in the cache|Failed to fetch|error sending request", re.I)
+_OFFLINE = re.compile(
+    r"network was disabled|network is disabled|not found in the cache|Failed to fetch|error sending request", re.I
+)
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,12 @@ class Problem:
 
 
 def minor_of(version: str) -> str:
-    """"3.10.13" -> "3.10"."""
+    """ "3.10.13" -> "3.10"."""
     return ".".join(version.split(".")[:2])
 
 
 def distance(version: str, wanted: str) -> tuple[int, int]:
-    """How far a Python is from the image's, for sorting. A newer one is nearer than an older one of the same distance."""
+    """How far a Python is from the image's, for sorting. Of two as far away, the newer one is nearer."""
     have, want = (tuple(int(part) for part in minor_of(each).split(".")) for each in (version, wanted))
     steps = (have[0] - want[0]) * 100 + (have[1] - want[1])
     return abs(steps), 0 if steps >= 0 else 1
@@ -68,7 +70,7 @@ def find_uv(repository: Path, given: str | None = None) -> list[str] | None:
 
 
 def candidates(uv: list[str], wanted: str) -> list[Candidate]:
-    """One Python of each minor version from `wanted` on, nearest first: a lock holds from the image's Python upwards."""
+    """One Python of each minor version from `wanted` on, nearest first: a lock holds from there upwards."""
     found: dict[str, Candidate] = {}
     for candidate in (*_listed_by(uv), *_of_pyenv()):
         steps = distance(candidate.version, wanted)
@@ -83,7 +85,9 @@ def _listed_by(uv: list[str]) -> list[Candidate]:
     if done.returncode != 0:
         return []
     rows = json.loads(done.stdout)
-    usable = [row for row in rows if row.get("implementation") == "cpython" and row.get("variant", "default") == "default"]
+    usable = [
+        row for row in rows if row.get("implementation") == "cpython" and row.get("variant", "default") == "default"
+    ]
     return [Candidate(row["version"], Path(row["path"])) for row in usable if re.fullmatch(r"[\d.]+", row["version"])]
 
 
@@ -92,7 +96,9 @@ def _of_pyenv() -> list[Candidate]:
     root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
     folders = [path for path in root.glob("3.*") if re.fullmatch(r"3\.\d+\.\d+", path.name)]
     newest_first = sorted(folders, key=lambda path: [int(part) for part in path.name.split(".")], reverse=True)
-    return [Candidate(path.name, path / "bin" / "python") for path in newest_first if (path / "bin" / "python").exists()]
+    return [
+        Candidate(path.name, path / "bin" / "python") for path in newest_first if (path / "bin" / "python").exists()
+    ]
 
 
 def run_uv(command: list[str], *, cwd: Path, timeout_seconds: float) -> Problem | None:
@@ -114,5 +120,9 @@ def run_uv(command: list[str], *, cwd: Path, timeout_seconds: float) -> Problem 
 
 def _environment() -> dict[str, str]:
     """The caller's environment (proxies and package indexes are the caller's), without what would redirect uv."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "UV_PYTHON")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "UV_PYTHON")
+    }
     return {**kept, "UV_PYTHON_DOWNLOADS": "never"}

@@ -11,16 +11,17 @@ from mainstage.runtime_presets import RuntimePreset
 _SAVED = {".joblib", ".pkl", ".pickle"}
 _MAX_FILES = 50
 _MAX_READ_BYTES = 64 * 1024**2
-# scikit-learn writes its version into every estimator's state (BaseEstimator.__getstate__). Between the key and the value stand
-# pickle opcodes: memoize, then a short (0x8c) or long (X) string with its length.
+# scikit-learn writes its version into every estimator's state (BaseEstimator.__getstate__). Between the key and the
+# value stand pickle opcodes: memoize, then a short (0x8c) or long (X) string with its length.
 _SKLEARN = re.compile(rb"_sklearn_version(?:\x94|q.|r.{4})?(?:\x8c.|X.{4})(\d+\.\d+[\w.]*)", re.DOTALL)
 
 
 def version_problems(preset: RuntimePreset, warned: Iterable[Mapping[str, str]], model_folder: Path) -> list[str]:
-    """One sentence for each package that the model was saved with in another version than the image's, with the way out.
+    """One sentence for each package that the model was saved with in another version than the image's, with the way
+    out.
 
-    `warned`: what the framework said while loading ({"package", "what", "saved", "here"}). The files are searched as well,
-    without loading them: one that cannot be loaded has often said nothing.
+    `warned`: what the framework said while loading ({"package", "what", "saved", "here"}). The files are searched as
+    well, without loading them: one that cannot be loaded has often said nothing.
     """
     saved: dict[str, dict[str, list[str]]] = {}
     for each in warned:
@@ -30,7 +31,9 @@ def version_problems(preset: RuntimePreset, warned: Iterable[Mapping[str, str]],
         if version != preset.packages.get("scikit-learn", version):
             saved.setdefault("scikit-learn", {}).setdefault(version, []).append(path)
     return [
-        _sentence(preset, package, version, what) for package, versions in saved.items() for version, what in sorted(versions.items())
+        _sentence(preset, package, version, what)
+        for package, versions in saved.items()
+        for version, what in sorted(versions.items())
     ]
 
 

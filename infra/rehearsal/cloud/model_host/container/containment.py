@@ -1,9 +1,10 @@
 """How the serving process is held: no network but its own loopback, and no life after its parent.
 
-Both work on Linux and macOS. What only Linux has (network namespaces, adoption of orphans) is used where the system permits it;
-whether there is a network namespace is reported.
+Both work on Linux and macOS. What only Linux has (network namespaces, adoption of orphans) is used where the system
+permits it; whether there is a network namespace is reported.
 """
 
+import contextlib
 import ctypes
 import os
 import select
@@ -23,8 +24,8 @@ _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
 def enter_network_namespace():
     """Moves this process into a network of its own that holds nothing but loopback. Returns whether it did.
 
-    Must run before any thread is started: a thread keeps the network it was born in. A forked child tries first, so that a
-    system that permits only half of it (user namespaces without rights inside) leaves this process as it was.
+    Must run before any thread is started: a thread keeps the network it was born in. A forked child tries first, so
+    that a system that permits only half of it (user namespaces without rights inside) leaves this process as it was.
     """
     if sys.platform != "linux":
         return False
@@ -59,11 +60,13 @@ def _unshare():
 
 
 def become_contained(life, socket_folder):
-    """Forks: the child returns and serves the model; this process becomes its init, as the first process of a container is.
+    """Forks: the child returns and serves the model; this process becomes its init, as the first process of a container
+    is.
 
-    The init ends the model and everything that the model started when the other end of the pipe `life` closes, however the
-    rehearsal died, and when the model's process ends. It runs no code of the model, so nothing there can hold it up. On Linux it
-    also adopts, and so reaches, processes that went into a session of their own, and the kernel ends the model with it.
+    The init ends the model and everything that the model started when the other end of the pipe `life` closes, however
+    the rehearsal died, and when the model's process ends. It runs no code of the model, so nothing there can hold it
+    up. On Linux it also adopts, and so reaches, processes that went into a session of their own, and the kernel ends
+    the model with it.
     """
     model = os.fork()
     if model == 0:
@@ -108,7 +111,7 @@ def _init(model, life, socket_folder):
 
 
 def _reap(model):
-    """Takes in every child that ended. Returns the model's exit code (128 + signal, as shells do) when it was among them."""
+    """Takes in every child that ended. Returns the model's exit code (128 + signal, as shells do) if it was one."""
     code = None
     while True:
         try:
@@ -126,16 +129,12 @@ def _kill_all(model):
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     deadline = time.monotonic() + 2
     while True:
-        try:
+        with contextlib.suppress(OSError):  # nobody is left in it
             os.killpg(model, signal.SIGKILL)
-        except OSError:
-            pass  # nobody is left in it
         children = _children()
         for pid in children:
-            try:
+            with contextlib.suppress(OSError):  # gone meanwhile
                 os.kill(pid, signal.SIGKILL)
-            except OSError:
-                pass  # gone meanwhile
         _reap(model)
         if not children or time.monotonic() > deadline:
             return

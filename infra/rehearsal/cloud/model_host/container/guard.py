@@ -1,12 +1,13 @@
 """The network guard: refuses, and names, every connection that would leave this machine.
 
-It is an audit hook (PEP 578), which code in the process cannot take out again. `environments.py` writes this file as the
-`sitecustomize` of each preset's environment, so that Python processes which a model starts have it from their first line; the
-serving process also makes sure of it itself. Only `sys` and `os` are imported: every Python of the environment pays for this file.
+It is an audit hook (PEP 578), which code in the process cannot take out again. `environments.py` writes this file as
+the `sitecustomize` of each preset's environment, so that Python processes which a model starts have it from their first
+line; the serving process also makes sure of it itself. Only `sys` and `os` are imported: every Python of the
+environment pays for this file.
 
-Allowed: loopback addresses, `localhost`, Unix domain sockets. Refused: TCP, UDP and raw IP elsewhere, look-ups of host names,
-other address families that reach a network. A refusal is a PermissionError (an OSError, which libraries take for a failed
-connection), a line on stderr, and a line in the file that the variable MAINSTAGE_GUARD_LOG names.
+Allowed: loopback addresses, `localhost`, Unix domain sockets. Refused: TCP, UDP and raw IP elsewhere, look-ups of host
+names, other address families that reach a network. A refusal is a PermissionError (an OSError, which libraries take for
+a failed connection), a line on stderr, and a line in the file that the variable MAINSTAGE_GUARD_LOG names.
 
 What a hook cannot see (a system call from C, a program that is not Python) is cut off by the network namespace of
 `containment.py` where the system permits one.
@@ -18,8 +19,8 @@ import sys
 LOG_VARIABLE = "MAINSTAGE_GUARD_LOG"
 MARK = "mainstage-guard: refused "
 _LOCAL_NAMES = frozenset({"", "localhost", "localhost.localdomain", "ip6-localhost"})
-# Address families by number: the names live in `socket`, which is not imported here. 1 is AF_UNIX everywhere, 16 Linux's
-# AF_NETLINK (asks the local kernel, reaches nothing).
+# Address families by number: the names live in `socket`, which is not imported here. 1 is AF_UNIX everywhere, 16
+# Linux's AF_NETLINK (asks the local kernel, reaches nothing).
 _HARMLESS_FAMILIES = frozenset({1, 16}) if sys.platform == "linux" else frozenset({1})
 # Names under which it is noted in sys.modules what has been done: this file may be loaded twice, under two names.
 _INSTALLED, _WRAPPED = "_mainstage_guard", "_mainstage_guarded_socket"
@@ -65,22 +66,25 @@ def _where():
     return ""
 
 
+def _write(descriptor, line):
+    try:
+        os.write(descriptor, (line + "\n").encode("utf-8", "replace"))
+    except OSError:
+        return  # a closed stderr, a full disk: refused all the same
+
+
 def _refuse(what):
     line = what + _where()
     path = os.environ.get(LOG_VARIABLE)
     if path:
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            try:
-                os.write(descriptor, (line + "\n").encode("utf-8", "replace"))
-            finally:
-                os.close(descriptor)
         except OSError:
-            pass  # the refusal itself must not depend on the report
-    try:
-        os.write(2, (MARK + line + "\n").encode("utf-8", "replace"))
-    except OSError:
-        pass
+            descriptor = -1  # the refusal itself must not depend on the report
+        if descriptor >= 0:
+            _write(descriptor, line)
+            os.close(descriptor)
+    _write(2, MARK + line)
     raise PermissionError(1, f"the rehearsal's network guard refused it: {line}. A rehearsal never leaves this machine")
 
 
@@ -88,7 +92,9 @@ def _check_peer(arguments):
     sock, address = arguments[0], arguments[1]
     if address is None or int(sock.family) in _HARMLESS_FAMILIES or isinstance(address, (str, bytes)):
         return  # a datagram on a connected socket, or a Unix domain path
-    local = isinstance(address, tuple) and len(address) >= 2 and not isinstance(address[0], int) and is_local(address[0])
+    local = (
+        isinstance(address, tuple) and len(address) >= 2 and not isinstance(address[0], int) and is_local(address[0])
+    )
     if not local:
         _refuse(describe_peer(sock.family, sock.type, address))
 
@@ -113,7 +119,7 @@ def _check_reverse(arguments):
 
 
 def _wrap_sockets(_arguments):
-    """On the first socket: `sock.connect(("name", port))` resolves the name before its audit event, so look at it earlier."""
+    """On the first socket. `sock.connect(("name", port))` resolves the name before its audit event: look earlier."""
     module = sys.modules.get("socket")
     if module is None or not hasattr(module, "create_connection") or _WRAPPED in sys.modules:
         return  # not imported to its end yet, or done

@@ -1,13 +1,13 @@
 """What a person's `inference.py` meets in the image: the four functions, their defaults, formats, errors and answers.
 
-The contract, not the code, of aws/sagemaker-containers 2.8.6 (src/sagemaker_containers/_transformer.py, _worker.py, _encoders.py,
-_errors.py, _content_types.py) and aws/sagemaker-scikit-learn-container (src/sagemaker_sklearn_container/serving.py). Points that
-surprise, kept as they are there:
+The contract, not the code, of aws/sagemaker-containers 2.8.6 (src/sagemaker_containers/_transformer.py, _worker.py,
+_encoders.py, _errors.py, _content_types.py) and aws/sagemaker-scikit-learn-container
+(src/sagemaker_sklearn_container/serving.py). Points that surprise, kept as they are there:
 
 - A body is handed over as text only when the content type is exactly `application/json` or `text/csv`; with a parameter
   (`; charset=utf-8`) it is bytes, and the defaults do not know the type.
-- The defaults turn those two into a float32 array. A content type the defaults do not know ends in 500, not 415: the serving
-  module wraps its own defaults like a person's functions, so the branch that would answer 415 is never reached.
+- The defaults turn those two into a float32 array. A content type the defaults do not know ends in 500, not 415: the
+  serving module wraps its own defaults like a person's functions, so the branch that would answer 415 is never reached.
 - `transform_fn` excludes the other three.
 - An Accept that is absent or `*/*` is SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT, else `application/json`.
 - A tuple is (body, content type). A plain string becomes `text/html`: that is Flask's default.
@@ -20,7 +20,13 @@ import os
 import sys
 import types
 
-JSON, CSV, NPY, OCTET_STREAM, ANY = "application/json", "text/csv", "application/x-npy", "application/octet-stream", "*/*"
+JSON, CSV, NPY, OCTET_STREAM, ANY = (
+    "application/json",
+    "text/csv",
+    "application/x-npy",
+    "application/octet-stream",
+    "*/*",
+)
 UTF8_TYPES = [JSON, CSV]
 CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 
@@ -49,7 +55,7 @@ class Headers(dict):
 
     def __init__(self, given=None):
         super().__init__()
-        pairs = given.items() if hasattr(given, "items") else given or ()
+        pairs = given.items() if isinstance(given, dict) else given or ()
         for name, value in pairs:
             self[name] = value
 
@@ -208,12 +214,15 @@ def _default_output_fn(prediction, accept):
 
 
 class Functions:
-    """The person's functions, with defaults for those that are missing. Raises UserError when they do not go together."""
+    """The person's functions, with the image's defaults. Raises UserError when they do not go together."""
 
     def __init__(self, module):
-        self.model_fn = getattr(module, "model_fn", None)
-        if self.model_fn is None:
-            raise UserError("there is no model_fn(model_dir): the image has no default for it. Write one that returns the model")
+        model_fn = getattr(module, "model_fn", None)
+        if model_fn is None:
+            raise UserError(
+                "there is no model_fn(model_dir), and the image has no default for it: write one that returns the model"
+            )
+        self.model_fn = model_fn
         names = ("input_fn", "predict_fn", "output_fn")
         given = [name for name in names if getattr(module, name, None)]
         self.transform_fn = getattr(module, "transform_fn", None)
@@ -250,8 +259,8 @@ def as_response(result):
     if isinstance(result, dict):
         return Response(json.dumps(result), mimetype=JSON)
     raise TypeError(
-        f"the answer is a {type(result).__name__}: return a string or bytes with its content type as a tuple, a string, a dict, "
-        "or the container's Response"
+        f"the answer is a {type(result).__name__}: return a string or bytes with its content type as a tuple, "
+        "a string, a dict, or the container's Response"
     )
 
 
@@ -267,13 +276,24 @@ def provide_container_modules():
 
     def absent(name):
         def missing(attribute):
-            raise AttributeError(f"{name}.{attribute} is not in the rehearsal's stand-in for the AWS image; it is in the image")
+            raise AttributeError(
+                f"{name}.{attribute} is not in the rehearsal's stand-in for the AWS image; it is in the image"
+            )
 
         return module(name, __getattr__=missing)
 
     framework = "sagemaker_containers.beta.framework"
     names = ("JSON", "CSV", "NPY", "OCTET_STREAM", "ANY", "UTF8_TYPES")
-    coders = ("decode", "encode", "array_to_json", "json_to_numpy", "array_to_csv", "csv_to_numpy", "array_to_npy", "npy_to_numpy")
+    coders = (
+        "decode",
+        "encode",
+        "array_to_json",
+        "json_to_numpy",
+        "array_to_csv",
+        "csv_to_numpy",
+        "array_to_npy",
+        "npy_to_numpy",
+    )
     parts = {
         "content_types": module(f"{framework}.content_types", **{name: getattr(here, name) for name in names}),
         "encoders": module(f"{framework}.encoders", **{name: getattr(here, name) for name in coders}),

@@ -1,11 +1,13 @@
 """The serving process of a model host: imports the person's code, loads the model, answers /ping and /invocations.
 
-It stands in for the AWS image's nginx, gunicorn and Flask. It runs in the preset's environment, so it uses the standard library
-alone and imports nothing of the blueprint. What differs from the image: one process with threads in place of one process a CPU
-with green threads, HTTP/1.1 over a Unix domain socket in place of TCP port 8080, and the model's folder is not at /opt/ml but below
-SAGEMAKER_BASE_DIR, the variable that sagemaker-containers (src/sagemaker_containers/_env.py) itself reads for that purpose.
+It stands in for the AWS image's nginx, gunicorn and Flask. It runs in the preset's environment, so it uses the standard
+library alone and imports nothing of the blueprint. What differs from the image: one process with threads in place of
+one process a CPU with green threads, HTTP/1.1 over a Unix domain socket in place of TCP port 8080, and the model's
+folder is not at /opt/ml but below SAGEMAKER_BASE_DIR, the variable that sagemaker-containers
+(src/sagemaker_containers/_env.py) itself reads for that purpose.
 
-    python serving.py SOCKET REPORTS LIFE     REPORTS: an open pipe to write to; LIFE: one to read from, whose end is the end
+    python serving.py SOCKET REPORTS LIFE     REPORTS: an open pipe to write to; LIFE: one to read from, whose end is
+    the end
 
 Reports are JSON, one a line: {"phase": "start" | "import" | "load", "pid": ...}, {"ready": {...}}, {"failed": {...}}.
 """
@@ -21,6 +23,7 @@ import socketserver
 import sys
 import traceback
 import warnings
+from typing import cast
 
 import containment
 import guard
@@ -57,7 +60,6 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1
-    server: Server
 
     def do_GET(self):
         if self.path == "/ping":
@@ -73,9 +75,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(length)
         if self.path != "/invocations":
             return self._refuse(405 if self.path == "/ping" else 404)
+        served = cast(Server, self.server)
         try:
-            answer = self.server.functions.answer(
-                self.server.model, body, self.headers.get("Content-Type"), self.headers.get("Accept")
+            answer = served.functions.answer(
+                served.model, body, self.headers.get("Content-Type"), self.headers.get("Accept")
             )
         except Exception:
             # As Flask does: the traceback is for the log, the caller learns that it failed.
@@ -85,7 +88,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def _refuse(self, status):
         phrase = http.server.BaseHTTPRequestHandler.responses[status][0]
-        self._send(script_mode.Response(f"<title>{status} {phrase}</title>\n<h1>{phrase}</h1>\n", status=status, mimetype="text/html"))
+        self._send(
+            script_mode.Response(
+                f"<title>{status} {phrase}</title>\n<h1>{phrase}</h1>\n", status=status, mimetype="text/html"
+            )
+        )
 
     def _send(self, answer):
         body = answer.get_data()
@@ -112,12 +119,14 @@ def local_path(path):
 def place_code():
     """Puts the submitted code where the image puts it, and on sys.path. Returns the module to import.
 
-    sagemaker-containers, src/sagemaker_containers/_env.py (SAGEMAKER_PROGRAM, SAGEMAKER_SUBMIT_DIRECTORY), _files.py and
-    _modules.py: a folder is copied to /opt/ml/code, then installed with pip together with its requirements.txt.
+    sagemaker-containers, src/sagemaker_containers/_env.py (SAGEMAKER_PROGRAM, SAGEMAKER_SUBMIT_DIRECTORY), _files.py
+    and _modules.py: a folder is copied to /opt/ml/code, then installed with pip together with its requirements.txt.
     """
     program = os.environ.get("SAGEMAKER_PROGRAM", "")
     if not program:
-        raise Failed("import", "the Model's environment has no SAGEMAKER_PROGRAM: set it to the file in code/ to import")
+        raise Failed(
+            "import", "the Model's environment has no SAGEMAKER_PROGRAM: set it to the file in code/ to import"
+        )
     code = os.path.join(base_folder(), "code")
     submitted = os.environ.get("SAGEMAKER_SUBMIT_DIRECTORY", f"{_OPT_ML}/code")
     if submitted.startswith("s3://"):
@@ -137,8 +146,8 @@ def place_code():
 
 
 def requirements_are_met(path):
-    """The image runs `pip install -r requirements.txt` at start, which needs a package index. Here, as on an endpoint in private
-    subnets, there is none: what the image already has passes, anything else is refused by name.
+    """The image runs `pip install -r requirements.txt` at start, which needs a package index. Here, as on an endpoint
+    in private subnets, there is none: what the image already has passes, anything else is refused by name.
     """
     if not os.path.exists(path):
         return
@@ -164,8 +173,9 @@ def requirements_are_met(path):
     if missing:
         raise Failed(
             "import",
-            f"code/requirements.txt asks for {', '.join(missing)}: an endpoint in private subnets reaches no package index when it "
-            "starts. Use what the image has, put pure Python code beside inference.py, or choose another preset",
+            f"code/requirements.txt asks for {', '.join(missing)}: an endpoint in private subnets reaches no package "
+            "index when it starts. Use what the image has, put pure Python code beside inference.py, or choose another "
+            "preset",
         )
 
 
@@ -185,7 +195,9 @@ def load(report):
     except BaseException as error:
         message = f"model_fn raised {describe(error)}"
         if isinstance(error, FileNotFoundError) and str(error.filename or "").startswith(_OPT_ML):
-            message += " (a rehearsal's model folder lies elsewhere: use the model_dir argument, which is right in both)"
+            message += (
+                " (a rehearsal's model folder lies elsewhere: use the model_dir argument, which is right in both)"
+            )
         raise Failed("load", message) from error
     return functions, model
 
@@ -196,8 +208,14 @@ def describe(error):
     line = f"{type(error).__name__}: {text}" if text else type(error).__name__
     here = os.path.realpath(base_folder()) + os.sep
     if isinstance(error, SyntaxError) and error.filename:
-        return f"{line} ({os.path.basename(error.filename)} line {error.lineno})" if error.filename not in line else line
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if os.path.realpath(frame.filename).startswith(here)]
+        return (
+            f"{line} ({os.path.basename(error.filename)} line {error.lineno})" if error.filename not in line else line
+        )
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if os.path.realpath(frame.filename).startswith(here)
+    ]
     return f"{line} ({os.path.basename(frames[-1].filename)} line {frames[-1].lineno})" if frames else line
 
 
