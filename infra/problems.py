@@ -1,7 +1,7 @@
 """What is wrong in a file that a person wrote, said so that the person can mend it.
 
-Settings and catalog collect every problem of every file and raise once. A `Problem` names the place (file and line), the dotted field, what
-stood there, what is allowed, the nearest known word where a word was misspelt, and what to do.
+Settings and catalog collect every problem of every file and raise once. A `Problem` names the place (file and line),
+the dotted field, what stood there, what is allowed, the nearest known word where a word was misspelt, and what to do.
 """
 
 from __future__ import annotations
@@ -87,5 +87,8 @@ def nearest(word: object, known: Iterable[str]) -> str:
     # Long words cost quadratic time and resemble nothing.
     if len(word) > 128:
         return ""
+    for lower, name in by_lower.items():
+        if min(len(word), len(lower)) >= 3 and (lower.startswith(word.lower()) or word.lower().startswith(lower)):
+            return name
     matches = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[matches[0]] if matches else ""

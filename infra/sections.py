@@ -1,8 +1,8 @@
 """Pydantic models for files that people write: strict, frozen, every problem at once, each with its line.
 
-A `Section` is a pydantic model that also has `rules`: checks over several fields. Pydantic alone stops before such checks as soon as one
-field is wrong; a Section runs them on whatever is valid, so that a person sees the whole list in one go. `problems_of` turns pydantic's
-errors into `Problem`s with the line, the nearest known key and the fix.
+A `Section` is a pydantic model that also has `rules`: checks over several fields. Pydantic alone stops before such
+checks as soon as one field is wrong; a Section runs them on whatever is valid, so that a person sees the whole list
+in one go. `problems_of` turns pydantic's errors into `Problem`s with the line, the nearest known key and the fix.
 """
 
 from __future__ import annotations
@@ -91,11 +91,14 @@ def _valid_values(section: type[BaseModel], data: Mapping[str, Any], broken: set
 
 @cache
 def _adapters(section: type[BaseModel]) -> dict[str, TypeAdapter[Any]]:
-    # The constraints travel with the type; the rest of a FieldInfo means nothing to an adapter.
-    return {
-        name: TypeAdapter(Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation)
-        for name, field in section.model_fields.items()
-    }
+    adapters: dict[str, TypeAdapter[Any]] = {}
+    for name, field in section.model_fields.items():
+        annotation: Any = field.annotation
+        # The constraints travel with the type; the rest of a FieldInfo means nothing to an adapter.
+        for constraint in field.metadata:
+            annotation = Annotated[annotation, constraint]
+        adapters[name] = TypeAdapter(annotation)
+    return adapters
 
 
 def problems_of(
@@ -104,7 +107,8 @@ def problems_of(
     *,
     place: Callable[[Location], tuple[str, int, Location]],
 ) -> Iterator[Problem]:
-    """Each of pydantic's errors as a `Problem`. `place` gives file, line and the field as written for a location in the validated data."""
+    """Each of pydantic's errors as a `Problem`. `place` gives file, line and the field as written for a location in
+    the validated data."""
     for detail in error.errors(include_url=False):
         location: Location = tuple(detail["loc"])
         file, line, written = place(location)
@@ -126,6 +130,8 @@ def _problem(
         known = sorted(known_keys(section, location[:-1]))
         near = nearest(location[-1], known)
         fix = f"rename it to {near}" if near else "remove it"
+        if not near and detail["input"] is None:
+            fix += "; a text with a comma takes quotes inside {…}"
         return Problem(file, line, field, "unknown field", got, ", ".join(known), near, fix)
     if kind == "missing":
         wanted = described(section, location)
@@ -133,7 +139,7 @@ def _problem(
     allowed = described(section, location)
     if kind == "literal_error":
         choices = literals(section, location)
-        near = nearest(detail["input"], choices)
+        near = nearest(detail["input"], map(str, choices))
         return Problem(file, line, field, "not one of the choices", got, ", ".join(map(str, choices)), near, "")
     if kind in _WRONG_TYPE:
         wanted = _WRONG_TYPE[kind]
@@ -182,7 +188,7 @@ def _sentence(message: str) -> str:
     return message[:1].lower() + message[1:]
 
 
-def _unwrapped(annotation: Any) -> Any:
+def unwrapped(annotation: Any) -> Any:
     """The annotation inside Annotated and Optional."""
     while True:
         origin = get_origin(annotation)
@@ -202,11 +208,11 @@ def _section_at(section: type[BaseModel], location: Location) -> type[BaseModel]
         if isinstance(current, type) and issubclass(current, BaseModel):
             if part not in current.model_fields:
                 return None
-            current = _unwrapped(current.model_fields[str(part)].annotation)
+            current = unwrapped(current.model_fields[str(part)].annotation)
         elif origin in (tuple, list):
-            current = _unwrapped(get_args(current)[0])
+            current = unwrapped(get_args(current)[0])
         elif origin is dict:
-            current = _unwrapped(get_args(current)[1])
+            current = unwrapped(get_args(current)[1])
         else:
             return None
     return current if isinstance(current, type) and issubclass(current, BaseModel) else None
@@ -233,8 +239,8 @@ def literals(section: type[BaseModel], location: Location) -> tuple[object, ...]
     for end in range(len(location), 0, -1):
         holder = _section_at(section, location[: end - 1])
         if holder and location[end - 1] in holder.model_fields:
-            annotation = _unwrapped(holder.model_fields[str(location[end - 1])].annotation)
+            annotation = unwrapped(holder.model_fields[str(location[end - 1])].annotation)
             while get_origin(annotation) in (tuple, list):
-                annotation = _unwrapped(get_args(annotation)[0])
+                annotation = unwrapped(get_args(annotation)[0])
             return get_args(annotation) if get_origin(annotation) is typing.Literal else ()
     return ()

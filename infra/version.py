@@ -19,7 +19,8 @@ def check_release(pinned: str, stack: str) -> None:
         return
     major = RELEASE.split(".")[0]
     raise ReleaseMismatch(
-        f"this checkout is {RELEASE}, stack {stack} asks for {pinned} (mainstage:release in stacks/Pulumi.{stack}.yaml).\n"
+        f"this checkout is {RELEASE}, stack {stack} asks for {pinned} "
+        f"(mainstage:release in stacks/Pulumi.{stack}.yaml).\n"
         f"  To work on the stack as it is:  git checkout v{pinned}\n"
         f"  To move it to {RELEASE}:  read CHANGELOG.md (and docs/UPGRADE-{major}.md where there is one), "
         f"set mainstage:release to {RELEASE}, then run the preview."

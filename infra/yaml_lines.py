@@ -1,8 +1,8 @@
 """YAML files that people write, read with the line of every value.
 
-The reader keeps what a plain parser throws away: where each key and value stands, and every key that is given twice. Anchors, aliases and
-merge keys work. What it returns is plain data: mappings with text keys, lists, text, bool, int, float and None. YAML 1.2 rules hold, as in
-Pulumi's own reader: `yes` and `on` are text, and a date is text.
+The reader keeps what a plain parser throws away: where each key and value stands, and every key that is given twice.
+Anchors, aliases and merge keys work. What it returns is plain data: mappings with text keys, lists, text, bool, int,
+float and None. YAML 1.2 rules hold, as in Pulumi's own reader: `yes` and `on` are text, and a date is text.
 """
 
 from __future__ import annotations
@@ -257,13 +257,25 @@ def _syntax_problem(error: YAMLError, text: str, file: str) -> Problem:
     return Problem(file, mark.line + 1, "", f"not readable as YAML: {reason} ({place})", fix="correct the syntax")
 
 
+def _holds(data: Any, part: str | int) -> bool:
+    if isinstance(data, list):
+        return isinstance(part, int) and part < len(data)
+    return isinstance(data, Mapping) and part in data
+
+
+def depth(data: Any, location: Location) -> int:
+    """How many parts of `location` exist in `data`."""
+    for count, part in enumerate(location):
+        if not _holds(data, part):
+            return count
+        data = data[part]
+    return len(location)
+
+
 def at(data: Any, location: Location) -> Any:
     """The value at `location`, or None where nothing stands."""
     for part in location:
-        if isinstance(data, Mapping) and part in data:
-            data = data[part]
-        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
-            data = data[part]
-        else:
+        if not _holds(data, part):
             return None
+        data = data[part]
     return data

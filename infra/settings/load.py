@@ -36,7 +36,7 @@ def stack_file(root: Path, stack: str) -> Path:
 
 
 def stack_config(path: Path, root: Path | None = None) -> dict[str, str]:
-    """The `config` of a stack file as the engine hands it to a program: full keys, every value as text, objects as JSON.
+    """The `config` of a stack file as the engine hands it to a program: full keys, values as text, objects as JSON.
 
     Raises SettingsError when the file is no stack file. Whether keys and values make sense is `load`'s matter.
     """
@@ -65,7 +65,9 @@ def load(config: Mapping[str, str], stack: str, root: Path) -> PlatformSettings 
     `config` is what the engine hands over: full keys (`mainstage:region`), values as text, objects as JSON.
     Raises SettingsError with every problem found.
     """
-    return load_platform(config, stack, root) if split_stack(stack)[0] == "platform" else load_models(config, stack, root)
+    return (
+        load_platform(config, stack, root) if split_stack(stack)[0] == "platform" else load_models(config, stack, root)
+    )
 
 
 def split_stack(stack: str) -> tuple[str, str]:
@@ -80,9 +82,7 @@ def split_stack(stack: str) -> tuple[str, str]:
     raise SettingsError([Problem(file, 1, "", message, shown(stack), ", ".join(known), near, "choose one of them")])
 
 
-def _load(
-    config: Mapping[str, str], stack: str, root: Path, settings_type: type[_SettingsOfLayer]
-) -> _SettingsOfLayer:
+def _load(config: Mapping[str, str], stack: str, root: Path, settings_type: type[_SettingsOfLayer]) -> _SettingsOfLayer:
     _, environment = split_stack(stack)
     path = stack_file(root, stack)
     document = read(path, root) if path.exists() else Document(display_path(path, root))
@@ -167,10 +167,8 @@ def _stack_file_problems(document: Document) -> Iterator[Problem]:
         line = document.line_of((member,))
         if member not in _STACK_FILE_MEMBERS:
             near = nearest(member, _STACK_FILE_MEMBERS)
-            yield Problem(
-                document.file, line, member, "no member of a stack file", shown(value), ", ".join(_STACK_FILE_MEMBERS), near,
-                "put settings under config:",
-            )  # fmt: skip
+            allowed, fix = ", ".join(_STACK_FILE_MEMBERS), "put settings under config:"
+            yield Problem(document.file, line, member, "no member of a stack file", shown(value), allowed, near, fix)
     config = document.data.get("config")
     if config is None:
         yield Problem(document.file, 1, "config", "missing", "", "a mapping of settings", "", "add config:")
@@ -190,12 +188,17 @@ def _foreign_key_problems(
     name = key.rpartition(":")[2]
     if not near and f"{NAMESPACE}:{name}" in known:
         near = f"{NAMESPACE}:{name}"
-    fix = "remove it: providers take nothing from the configuration" if key.startswith("aws:") else "remove or rename it"
+    fix = (
+        "remove it: providers take nothing from the configuration" if key.startswith("aws:") else "remove or rename it"
+    )
     yield Problem(document.file, line, key, "nothing reads this key", shown(text), ", ".join(known), near, fix)
 
 
 def _with_account_hint(problem: Problem) -> Problem:
     if problem.field != f"{NAMESPACE}:account_id" or problem.message != "takes text":
         return problem
-    fix = 'put all twelve digits in quotes, as in "012345678901": without them YAML reads a number and drops a leading zero'
+    fix = (
+        'put all twelve digits in quotes, as in "012345678901": without them YAML reads a '
+        "number and drops a leading zero"
+    )
     return Problem(problem.file, problem.line, problem.field, problem.message, problem.got, problem.allowed, "", fix)

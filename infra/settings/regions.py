@@ -42,10 +42,3 @@ REGIONS: tuple[str, ...] = (
     "us-west-1",
     "us-west-2",
 )
-
-
-def partition_of(region: str) -> str:
-    """The partition that the region's ARNs name: aws, aws-cn or aws-us-gov."""
-    if region.startswith("cn-"):
-        return "aws-cn"
-    return "aws-us-gov" if region.startswith("us-gov-") else "aws"

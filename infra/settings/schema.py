@@ -1,4 +1,5 @@
-"""What a stack file may say. One model a layer; descriptions are the reference (docs/guides/settings.md is made from them)."""
+"""What a stack file may say. One model a layer; descriptions are the reference (docs/guides/settings.md is made from
+them)."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from pydantic import Field
 
 from infra.problems import nearest
 from infra.sections import Finding, Section
-from infra.settings.regions import REGIONS, partition_of
+from infra.settings.regions import REGIONS
 
 Layer = Literal["platform", "models"]
 Environment = Literal["dev", "staging", "prod"]
@@ -35,7 +36,7 @@ InterfaceEndpoint = Literal[
 # https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html: a VPC takes /16 to /28.
 _LARGEST_VPC, _SMALLEST_VPC = 16, 28
 _MAXIMUM_TAGS = 30  # AWS takes 50 a resource; the rest is for the provider's own and the components'
-_ARN_POLICY = r"arn:(aws|aws-cn|aws-us-gov):iam::\d{12}:policy/[\w+=,.@/-]+"
+_ARN_POLICY = r"arn:(aws|aws-cn|aws-us-gov):iam::[0-9]{12}:policy/[A-Za-z0-9_+=,.@/-]+"
 
 ResourceId = Annotated[str, Field(pattern=r"^[a-z]+-[0-9a-f]{8,17}$")]
 SubnetIds = Annotated[tuple[ResourceId, ...], Field(strict=False, min_length=2)]
@@ -45,16 +46,22 @@ class LayerSettings(Section):
     """What both layers' stack files say."""
 
     release: str = Field(
-        pattern=r"^\d+\.\d+\.\d+([-+.][0-9A-Za-z.-]+)?$",
-        description="the blueprint release this stack is pinned to, such as 0.1.0. A checkout of another release refuses to run",
+        pattern=r"^[0-9]+\.[0-9]+\.[0-9]+([-+.][0-9A-Za-z.-]+)?$",
+        description=(
+            "the blueprint release this stack is pinned to, such as 0.1.0. A checkout of another release refuses to run"
+        ),
     )
     account_id: str = Field(
-        pattern=r"^\d{12}$",
-        description='the AWS account, twelve digits in quotes, such as "111111111111". Calls to any other account are refused',
+        pattern=r"^[0-9]{12}$",
+        description=(
+            'the AWS account, twelve digits in quotes, such as "111111111111". Calls to any other account are refused'
+        ),
     )
     region: str = Field(description="the AWS region, such as eu-west-1. Everything of the environment stands in it")
     owner: str = Field(
-        min_length=1, max_length=128, description="the team that answers for this environment, as a tag on every resource"
+        min_length=1,
+        max_length=128,
+        description="the team that answers for this environment, as a tag on every resource",
     )
     cost_center: str = Field(
         min_length=1, max_length=128, description="who pays, as a tag on every resource (mainstage:cost-center)"
@@ -88,13 +95,14 @@ def _tag_rules(tags: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def tag_findings(location: tuple[str | int, ...], key: str, value: str) -> Iterator[Finding]:
-    """AWS's rules for one tag (https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html) and ours."""
+    """AWS's rules for one tag (https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html)
+    and ours."""
     allowed = "letters, digits, spaces and _ . : / = + - @"
-    if not key or len(key) > 128 or not re.fullmatch(r"[\w\s.:/=+@-]+", key):
+    if not key or len(key) > 128 or not re.fullmatch(r"[\w .:/=+@-]+", key):
         yield Finding(location, "the key is no tag key", f"1 to 128 characters: {allowed}")
     elif key.lower().startswith(("aws:", "mainstage:")):
         yield Finding(location, f"the prefix {key.split(':')[0]}: is reserved", fix="use a key of your own")
-    if len(value) > 256 or not re.fullmatch(r"[\w\s.:/=+@-]*", value):
+    if len(value) > 256 or not re.fullmatch(r"[\w .:/=+@-]*", value):
         yield Finding(location, "the value is no tag value", f"up to 256 characters: {allowed}")
 
 
@@ -105,7 +113,10 @@ class ExistingNetwork(Section):
     cidr_block: str = Field(description="the VPC's address block, such as 10.20.0.0/16")
     private_subnet_ids: SubnetIds = Field(description="at least two private subnets in different zones, a list of ids")
     s3_prefix_list_id: ResourceId = Field(
-        description="the prefix list of S3 in the region, such as pl-6da54004. The subnets' route tables need its gateway endpoint"
+        description=(
+            "the prefix list of S3 in the region, such as pl-6da54004. The subnets' route tables "
+            "need its gateway endpoint"
+        )
     )
 
     @classmethod
@@ -118,14 +129,21 @@ class NetworkSettings(Section):
     """The network that models run in: made (cidr_block and availability_zones), or adopted (existing)."""
 
     cidr_block: str | None = Field(
-        default=None, description="the VPC's address block, /16 to /28, such as 10.20.0.0/16. Needed unless existing is given"
+        default=None,
+        description="the VPC's address block, /16 to /28, such as 10.20.0.0/16. Needed unless existing is given",
     )
     availability_zones: Annotated[tuple[str, ...], Field(strict=False)] | None = Field(
-        default=None, description="two to six zones of the region, a list such as [eu-west-1a, eu-west-1b]. Needed unless existing is given"
+        default=None,
+        description=(
+            "two to six zones of the region, a list such as [eu-west-1a, eu-west-1b]. Needed unless existing is given"
+        ),
     )
     nat: Literal["none", "one", "per_zone"] = Field(
         default="none",
-        description="NAT gateways: none, one or per_zone. Default: none, for models reach AWS through endpoints and nothing else",
+        description=(
+            "NAT gateways: none, one or per_zone. Default: none, for models reach AWS through "
+            "endpoints and nothing else"
+        ),
     )
     interface_endpoints: Annotated[tuple[InterfaceEndpoint, ...], Field(strict=False)] = Field(
         default=("ecr.api", "ecr.dkr", "logs", "monitoring"),
@@ -135,7 +153,9 @@ class NetworkSettings(Section):
     flow_log_retention_days: RetentionDays | None = Field(
         default=None, description="how long flow logs are kept, in days. Default: null, no flow logs"
     )
-    existing: ExistingNetwork | None = Field(default=None, description="a mapping that names a network to adopt. Default: make one")
+    existing: ExistingNetwork | None = Field(
+        default=None, description="a mapping that names a network to adopt. Default: make one"
+    )
 
     @classmethod
     def rules(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
@@ -175,7 +195,9 @@ def _cidr_findings(cidr_block: str) -> Iterator[Finding]:
 def _zone_findings(zones: tuple[str, ...]) -> Iterator[Finding]:
     here = ("availability_zones",)
     if not 2 <= len(zones) <= 6:
-        yield Finding(here, f"{len(zones)} zones", "two to six", fix="an endpoint with instances in one zone falls with that zone")
+        yield Finding(
+            here, f"{len(zones)} zones", "two to six", fix="an endpoint with instances in one zone falls with that zone"
+        )
     if len(set(zones)) != len(zones):
         yield Finding(here, "a zone stands twice", fix="name each zone once")
 
@@ -183,23 +205,12 @@ def _zone_findings(zones: tuple[str, ...]) -> Iterator[Finding]:
 class RegistrySettings(Section):
     """The bucket that holds model archives."""
 
-    bucket_name: str | None = Field(
-        default=None,
-        pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$",
-        description="the bucket's name, 3 to 63 small letters, digits and hyphens. Default: mainstage-<environment>-registry-<account>-<region>",
-    )
-    existing_bucket_name: str | None = Field(
-        default=None, pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$",
-        description="a bucket that is there already, with versioning and default KMS encryption. Default: make one",
-    )  # fmt: skip
     noncurrent_days: int = Field(
-        default=90, ge=1, le=3650, description="how long overwritten or deleted objects stay recoverable, in days, 1 to 3650. Default: 90"
+        default=90,
+        ge=1,
+        le=3650,
+        description="how long overwritten or deleted objects stay recoverable, in days, 1 to 3650. Default: 90",
     )
-
-    @classmethod
-    def rules(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
-        if values.get("bucket_name") and values.get("existing_bucket_name"):
-            yield Finding(("bucket_name",), "has no meaning beside existing_bucket_name", fix="remove one of the two")
 
 
 class CaptureSettings(Section):
@@ -214,12 +225,17 @@ class PlatformSettings(LayerSettings):
     layer: Literal["platform"] = Field(default="platform", exclude=True, description="from the stack's name")
     environment: Environment = Field(exclude=True, description="from the stack's name")
     network: NetworkSettings = Field(description="a mapping: the network that models run in")
-    registry: RegistrySettings = Field(default_factory=RegistrySettings, description="a mapping: the bucket of model archives. Default: all defaults")
+    registry: RegistrySettings = Field(
+        default_factory=RegistrySettings, description="a mapping: the bucket of model archives. Default: all defaults"
+    )
     capture: CaptureSettings = Field(description="a mapping: the bucket of captured predictions")
     existing_kms_key_arn: str | None = Field(
         default=None,
-        pattern=r"^arn:(aws|aws-cn|aws-us-gov):kms:[a-z0-9-]+:\d{12}:key/[0-9a-f-]{36}$",
-        description="the ARN of a customer key that is there already, whose policy lets CloudWatch, logs and SNS use it. Default: make one",
+        pattern=r"^arn:(aws|aws-cn|aws-us-gov):kms:[a-z0-9-]+:[0-9]{12}:key/[0-9a-f-]{36}$",
+        description=(
+            "the ARN of a customer key that is there already, whose policy lets CloudWatch, logs "
+            "and SNS use it. Default: make one"
+        ),
     )
     existing_permissions_boundary_arn: str | None = Field(
         default=None, pattern=f"^{_ARN_POLICY}$",
@@ -235,18 +251,29 @@ class PlatformSettings(LayerSettings):
             for index, zone in enumerate(network.availability_zones or ()):
                 if not re.fullmatch(re.escape(region) + "[a-z]", zone):
                     here = ("network", "availability_zones", index)
-                    yield Finding(here, f"not a zone of {region}", f"{region}a, {region}b, …", nearest(zone, (f"{region}{z}" for z in "abcdef")))
+                    yield Finding(
+                        here,
+                        f"not a zone of {region}",
+                        f"{region}a, {region}b, …",
+                        nearest(zone, (f"{region}{z}" for z in "abcdef")),
+                    )
         for name, part in (("existing_kms_key_arn", 4), ("existing_permissions_boundary_arn", 4)):
             arn, account_id = values.get(name), values.get("account_id")
             if arn and account_id and arn.split(":")[part] != account_id:
-                yield Finding((name,), "lies in another account", f"account {account_id}", fix="use one of this account")
+                yield Finding(
+                    (name,), "lies in another account", f"account {account_id}", fix="use one of this account"
+                )
 
 
 class Limits(Section):
     """What a model file of this environment may ask for. The ceiling is the cost cap."""
 
-    minimum_instances: int = Field(default=1, ge=1, le=100, description="fewest instances an endpoint may have, 1 to 100. Default: 1")
-    maximum_instances: int = Field(ge=1, le=100, description="most instances an endpoint may have, autoscaling counted, 1 to 100")
+    minimum_instances: int = Field(
+        default=1, ge=1, le=100, description="fewest instances an endpoint may have, 1 to 100. Default: 1"
+    )
+    maximum_instances: int = Field(
+        ge=1, le=100, description="most instances an endpoint may have, autoscaling counted, 1 to 100"
+    )
     instance_types: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] = Field(
         description='instance types that may be used, a list of names or patterns such as "ml.m5.*"'
     )
@@ -255,10 +282,16 @@ class Limits(Section):
     def rules(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
         low, high = values.get("minimum_instances"), values.get("maximum_instances")
         if low is not None and high is not None and low > high:
-            yield Finding(("minimum_instances",), f"is above maximum_instances ({high})", f"up to {high}", fix="lower it")
+            yield Finding(
+                ("minimum_instances",), f"is above maximum_instances ({high})", f"up to {high}", fix="lower it"
+            )
         for index, pattern in enumerate(values.get("instance_types", ())):
             if not pattern.startswith("ml."):
-                yield Finding(("instance_types", index), "not a SageMaker instance type", 'names and patterns that begin with "ml."')
+                yield Finding(
+                    ("instance_types", index),
+                    "not a SageMaker instance type",
+                    'names and patterns that begin with "ml."',
+                )
 
     def allows_instance_type(self, instance_type: str) -> bool:
         return any(fnmatch.fnmatchcase(instance_type, pattern) for pattern in self.instance_types)
@@ -288,8 +321,3 @@ def _protection_findings(values: Mapping[str, Any]) -> Iterator[Finding]:
     if values.get("deletion_protection") is False and values.get("environment") not in ("dev", None):
         message = f"cannot be switched off in {values['environment']}"
         yield Finding(("deletion_protection",), message, "true; false only in dev", fix="remove the line")
-
-
-def partition(settings: LayerSettings) -> str:
-    """The AWS partition of the settings' region."""
-    return partition_of(settings.region)

@@ -1,0 +1,36 @@
+"""The catalog: stacks/models/<model>.yaml, one file a model, checked and merged for an environment."""
+
+from infra.catalog.edit import Edit, set_awaiting, set_keep, set_stable
+from infra.catalog.json_schema import json_schema
+from infra.catalog.limits import check_limits
+from infra.catalog.load import Catalog, CatalogError, load_catalog
+from infra.catalog.schema import (
+    Autoscaling,
+    Capacity,
+    KeptVersion,
+    Model,
+    Rollout,
+    Signature,
+    SignatureField,
+    Slo,
+)
+
+__all__ = [
+    "Autoscaling",
+    "Capacity",
+    "Catalog",
+    "CatalogError",
+    "Edit",
+    "KeptVersion",
+    "Model",
+    "Rollout",
+    "Signature",
+    "SignatureField",
+    "Slo",
+    "check_limits",
+    "json_schema",
+    "load_catalog",
+    "set_awaiting",
+    "set_keep",
+    "set_stable",
+]

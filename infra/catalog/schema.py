@@ -1,0 +1,436 @@
+"""What a model file may say. Descriptions are the reference (docs/guides/catalog.md and the JSON Schema are made from
+them)."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Annotated, Any, Literal
+
+from mainstage.runtime_presets import PRESETS
+from pydantic import BeforeValidator, Field
+
+from infra.catalog.names import MAXIMUM_MODEL_NAME, MAXIMUM_VERSION, MODEL_NAME_PATTERN
+from infra.problems import nearest
+from infra.sections import Finding, Section
+from infra.settings.schema import tag_findings
+
+FieldType = Literal[
+    "double", "integer", "string", "boolean", "timestamp",
+    "array<double>", "array<integer>", "array<string>", "array<boolean>", "array<timestamp>",
+]  # fmt: skip
+
+_NUMERIC = ("double", "integer", "array<double>", "array<integer>")
+_TEXT = ("string", "array<string>")
+_NAME_OF_FIELD = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
+
+# A container has to answer within 60 s:
+# https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
+_LONGEST_ANSWER_MS = 60_000
+
+
+@cache
+def instance_types() -> tuple[str, ...]:
+    """Instance types that SageMaker hosts, as botocore's model lists them (a test compares)."""
+    return tuple(files("infra.catalog").joinpath("instance_types.txt").read_text(encoding="utf-8").split())
+
+
+class SignatureField(Section):
+    """One field of a request or an answer."""
+
+    name: str = Field(
+        pattern=_NAME_OF_FIELD,
+        description=(
+            "the field's name, letters, digits and _, first no digit, at most 63. It becomes a "
+            "column of the prediction log"
+        ),
+    )
+    type: FieldType = Field(description="double, integer, string, boolean or timestamp, or array<…> of one of them")
+    description: str = Field(default="", description="what the field means, with its unit. Default: nothing")
+    required: bool = Field(default=True, description="true or false: whether a request must have it. Default: true")
+    nullable: bool = Field(default=False, description="true or false: whether the value may be null. Default: false")
+    minimum: float | None = Field(
+        default=None, description="the smallest value that makes sense, a number. Default: no limit"
+    )
+    maximum: float | None = Field(
+        default=None, description="the largest value that makes sense, a number. Default: no limit"
+    )
+    categories: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = Field(
+        default=None, description="every text that is allowed, a list of texts. Default: any text"
+    )
+    pii: bool = Field(
+        default=False, description="true or false: whether it is personal data, to be redacted in logs. Default: false"
+    )
+
+    @classmethod
+    def rules(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
+        kind = values.get("type")
+        low, high, categories = values.get("minimum"), values.get("maximum"), values.get("categories")
+        for name, limit in (("minimum", low), ("maximum", high)):
+            if limit is None:
+                continue
+            if not math.isfinite(limit):
+                yield Finding((name,), "is no finite number", "a number", fix="remove it: without it there is no limit")
+            elif kind is not None and kind not in _NUMERIC:
+                yield Finding(
+                    (name,), f"has no meaning for the type {kind}", "only double and integer", fix=f"remove {name}"
+                )
+            elif kind in ("integer", "array<integer>") and limit != int(limit):
+                yield Finding((name,), "is no whole number, as the type integer asks", "a whole number")
+        if low is not None and high is not None and low > high:
+            yield Finding(("minimum",), f"is above maximum ({high:g})", f"up to {high:g}", fix="exchange the two")
+        if categories is not None:
+            if kind is not None and kind not in _TEXT:
+                fix = "remove categories, or make the type string"
+                yield Finding(("categories",), f"have no meaning for the type {kind}", "only string", fix=fix)
+            for index, twice in _repeated(categories):
+                yield Finding(("categories", index), f"{twice} stands twice", fix="remove one of the two")
+
+
+class Signature(Section):
+    """What a request and an answer look like."""
+
+    inputs: Annotated[tuple[SignatureField, ...], Field(strict=False, min_length=1)] = Field(
+        description="the fields of a request, a list of at least one"
+    )
+    outputs: Annotated[tuple[SignatureField, ...], Field(strict=False, min_length=1)] = Field(
+        description="the fields of an answer, a list of at least one"
+    )
+    confidence: str | None = Field(
+        default=None,
+        description="the output that says how sure the model is, the name of an output of type double. Default: none",
+    )
+    entity_key: str | None = Field(
+        default=None, description="the input that says whom a request is about, the name of an input. Default: none"
+    )
+
+    @classmethod
+    def rules(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
+        for side in ("inputs", "outputs"):
+            # Columns of the prediction log do not tell upper from lower case.
+            names = [field.name.lower() for field in values.get(side, ())]
+            for index, twice in _repeated(names):
+                message = f"{side} has {twice} twice, upper and lower case taken as one"
+                yield Finding((side, index, "name"), message, fix="rename one of the two")
+        yield from _refers(values, "confidence", "outputs", types=("double",))
+        yield from _refers(values, "entity_key", "inputs", types=("string", "integer"))
+
+
+def _refers(values: Mapping[str, Any], name: str, side: str, *, types: tuple[str, ...]) -> Iterator[Finding]:
+    """A field that names one of the inputs or outputs."""
+    wanted = values.get(name)
+    if wanted is None or side not in values:
+        return
+    known = {field.name: field for field in values[side]}
+    allowed = ", ".join(field.name for field in known.values() if field.type in types) or f"no {side[:-1]} fits"
+    if wanted not in known:
+        yield Finding((name,), f"is none of the {side}", allowed, nearest(wanted, known))
+    elif known[wanted].type not in types:
+        message = f"the {side[:-1]} {wanted} is of type {known[wanted].type}"
+        yield Finding((name,), message, f"one of type {' or '.join(types)}: {allowed}")
+
+
+def _repeated(items: Any) -> Iterator[tuple[int, str]]:
+    """Index and value of each item that stood earlier in the list."""
+    seen: Counter[str] = Counter()
+    for index, item in enumerate(items):
+        seen[item] += 1
+        if seen[item] > 1:
+            yield index, item
+
+
+Version = Annotated[int, Field(ge=1, le=MAXIMUM_VERSION)]
+
+
+class KeptVersion(Section):
+    """An earlier version that stays declared, so that going back to it needs nothing built."""
+
+    version: Version = Field(description=f"the version, a whole number, 1 to {MAXIMUM_VERSION}")
+    runtime: str | None = Field(
+        default=None, description="the runtime preset it was made for. Default: the file's runtime"
+    )
+
+    @classmethod
+    def rules(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
+        yield from _preset_findings(values.get("runtime"))
+
+
+def _number_as_kept(value: Any) -> Any:
+    """`keep: [6]` says the same as `keep: [{version: 6}]`."""
+    return value if isinstance(value, Mapping) else {"version": value}
+
+
+Keep = Annotated[
+    tuple[Annotated[KeptVersion, BeforeValidator(_number_as_kept)], ...],
+    Field(strict=False, max_length=5),
+]
+
+
+def _preset_findings(runtime: str | None) -> Iterator[Finding]:
+    if runtime is not None and runtime not in PRESETS:
+        yield Finding(("runtime",), "no such runtime preset", ", ".join(PRESETS), nearest(runtime, PRESETS))
+
+
+class Rollout(Section):
+    """How a new version takes over the traffic."""
+
+    strategy: Literal["canary", "linear", "rolling", "all_at_once"] = Field(
+        description=(
+            "canary (a share first, then all), linear (share by share), rolling (instances in batches) or all_at_once"
+        )
+    )
+    percent: int | None = Field(
+        default=None,
+        description=(
+            "the share moved in one step, in percent: canary 1 to 50, linear 10 to 50, rolling 5 "
+            "to 50; not with all_at_once"
+        ),
+    )
+    bake_minutes: int = Field(
+        default=10,
+        ge=0,
+        le=60,
+        description="how long each step is watched by the guard alarms, in minutes, 0 to 60. Default: 10",
+    )
+
+    # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_TrafficRoutingConfig.html,
+    # API_RollingUpdatePolicy.html
+    @classmethod
+    def rules(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
+        strategy = values.get("strategy")
+        if strategy is None or "percent" not in values:
+            return
+        percent = values["percent"]
+        if strategy == "all_at_once":
+            if percent is not None:
+                yield Finding(
+                    ("percent",), "has no meaning with all_at_once", fix="remove percent, or choose another strategy"
+                )
+            return
+        low, high = {"canary": (1, 50), "linear": (10, 50), "rolling": (5, 50)}[strategy]
+        if percent is None:
+            yield Finding(("percent",), f"missing, {strategy} needs it", f"{low} to {high}", fix="add percent")
+        elif not low <= percent <= high:
+            yield Finding(("percent",), f"outside what SageMaker takes for {strategy}", f"{low} to {high}")
+
+
+class Autoscaling(Section):
+    """Instances follow the load."""
+
+    minimum: int = Field(ge=1, le=100, description="fewest instances, 1 to 100")
+    maximum: int = Field(ge=1, le=100, description="most instances, 1 to 100")
+    invocations_per_instance_per_minute: float = Field(
+        gt=0,
+        le=1_000_000,
+        description=(
+            "the load at which one instance is full, in requests a minute. Measure it: about 70 % of what one bears"
+        ),
+    )
+    scale_in_cooldown_seconds: int = Field(
+        default=300,
+        ge=0,
+        le=86_400,
+        description="rest after instances were removed, in seconds, 0 to 86400. Default: 300",
+    )
+    scale_out_cooldown_seconds: int = Field(
+        default=60, ge=0, le=86_400, description="rest after instances were added, in seconds, 0 to 86400. Default: 60"
+    )
+
+    @classmethod
+    def rules(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
+        low, high = values.get("minimum"), values.get("maximum")
+        if low is not None and high is not None and low > high:
+            yield Finding(("minimum",), f"is above maximum ({high})", f"up to {high}", fix="exchange the two")
+
+
+class Capacity(Section):
+    """What the model runs on."""
+
+    instance_type: str = Field(
+        description="the SageMaker instance type, such as ml.m5.large. The environment's limits apply"
+    )
+    instance_count: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        description="how many instances, 1 to 100. Default: 1. With autoscaling: how many to begin with",
+    )
+    autoscaling: Autoscaling | None = Field(
+        default=None, description="a mapping: how instances follow the load. Default: null, a fixed number"
+    )
+
+    @classmethod
+    def rules(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
+        instance_type = values.get("instance_type")
+        if instance_type is not None and instance_type not in instance_types():
+            near = nearest(instance_type, instance_types())
+            yield Finding(
+                ("instance_type",), "no instance type that SageMaker hosts", "a type such as ml.m5.large", near
+            )
+        count, scaling = values.get("instance_count"), values.get("autoscaling")
+        if count is not None and scaling is not None and not scaling.minimum <= count <= scaling.maximum:
+            allowed = f"{scaling.minimum} to {scaling.maximum}"
+            yield Finding(("instance_count",), "lies outside autoscaling's minimum and maximum", allowed)
+
+
+class Slo(Section):
+    """What clients are promised. The guard alarms take these limits: a release that breaks them is taken back."""
+
+    p95_ms: float = Field(
+        default=500,
+        gt=0,
+        le=_LONGEST_ANSWER_MS,
+        description="95 of 100 answers come within, in milliseconds, up to 60000. Default: 500",
+    )
+    p99_ms: float = Field(
+        default=1000,
+        gt=0,
+        le=_LONGEST_ANSWER_MS,
+        description="99 of 100 answers come within, in milliseconds, up to 60000. Default: 1000",
+    )
+    error_ratio: float = Field(
+        default=0.01,
+        gt=0,
+        lt=1,
+        description="the share of requests that may fail, above 0 and below 1. Default: 0.01, one in a hundred",
+    )
+
+    @classmethod
+    def rules(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
+        p95, p99 = values.get("p95_ms"), values.get("p99_ms")
+        if p95 is not None and p99 is not None and p95 > p99:
+            yield Finding(
+                ("p95_ms",), f"is above p99_ms ({p99:g})", f"up to {p99:g}", fix="lower p95_ms or raise p99_ms"
+            )
+
+
+class Capture(Section):
+    """Which requests and answers are kept."""
+
+    percent: int = Field(ge=0, le=100, description="the share of requests captured, in percent, 0 to 100")
+
+
+Tags = Annotated[dict[str, str], Field(max_length=10)]
+
+
+class EnvironmentOverlay(Section):
+    """What one environment has otherwise than the file's main part. Mappings are merged, all else is replaced, null
+    takes a value away."""
+
+    awaiting: bool | None = Field(
+        default=None, description="true: no version serves here yet. Takes away the main part's stable"
+    )
+    stable: Version | None = Field(
+        default=None, description="the version that serves here. Takes away the main part's awaiting"
+    )
+    keep: Keep | None = Field(
+        default=None, description="earlier versions that stay declared here, a list. Replaces the main part's"
+    )
+    rollout: Rollout | None = Field(
+        default=None, description="how a new version takes over here, a mapping. Replaces the main part's whole"
+    )
+    capacity: dict[str, Any] | None = Field(
+        default=None, description="what the model runs on here, a mapping. Merged with the main part's"
+    )
+    slo: dict[str, Any] | None = Field(
+        default=None, description="what clients are promised here, a mapping. Merged with the main part's"
+    )
+    capture: Capture | None = Field(default=None, description="which requests are kept here, a mapping")
+    tags: Tags | None = Field(
+        default=None, description="tags of this environment, a mapping. Merged with the main part's"
+    )
+
+
+class Model(Section):
+    """A model as one environment serves it."""
+
+    model: str = Field(
+        pattern=MODEL_NAME_PATTERN,
+        max_length=MAXIMUM_MODEL_NAME,
+        description="the model's name, the same as the file's: small letters, digits and single hyphens, "
+        f"first a letter, at most {MAXIMUM_MODEL_NAME}",
+    )
+    owner: str = Field(min_length=1, max_length=128, description="who answers for the model, a person or team")
+    description: str = Field(
+        default="", max_length=1024, description="what the model is for, at most 1024 characters. Default: nothing"
+    )
+    backend: Literal["sagemaker"] = Field(
+        default="sagemaker", description="where it runs: sagemaker. Default: sagemaker"
+    )
+    runtime: str = Field(
+        description="the runtime preset that serves it, such as sklearn-1.4-2. It chooses the image",
+        json_schema_extra={"enum": list(PRESETS)},
+    )
+    signature: Signature = Field(description="a mapping: what a request and an answer look like")
+    awaiting: bool = Field(
+        default=False, description="true: declared, but no version serves yet. Instead of stable. Default: false"
+    )
+    stable: Version | None = Field(
+        default=None,
+        description=f"the version that serves all traffic, a whole number, 1 to {MAXIMUM_VERSION}. Instead of awaiting",
+    )
+    keep: Keep = Field(
+        default=(), description="earlier versions that stay declared, a list of at most five versions. Default: none"
+    )
+    rollout: Rollout = Field(
+        default=Rollout(strategy="all_at_once"),
+        description="a mapping: how a new version takes over. Default: all_at_once with a bake of 10 minutes",
+    )
+    capacity: Capacity = Field(description="a mapping: what the model runs on")
+    slo: Slo = Field(default=Slo(), description="a mapping: what clients are promised. Default: all defaults")
+    capture: Capture | None = Field(
+        default=None, description="a mapping: which requests are kept. Default: what the environment's settings say"
+    )
+    tags: Tags = Field(
+        default_factory=dict,
+        description="further tags for the model's resources, a mapping of at most ten. Default: none",
+    )
+
+    @property
+    def keep_versions(self) -> tuple[int, ...]:
+        """The numbers of the versions kept."""
+        return tuple(kept.version for kept in self.keep)
+
+    @classmethod
+    def rules(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
+        yield from _preset_findings(values.get("runtime"))
+        yield from _version_findings(values)
+        yield from _canary_findings(values)
+        for key, value in values.get("tags", {}).items():
+            yield from tag_findings(("tags", key), key, value)
+
+
+def _version_findings(values: Mapping[str, Any]) -> Iterator[Finding]:
+    if "awaiting" in values and "stable" in values:
+        if values["awaiting"] and values["stable"] is not None:
+            fix = "remove awaiting to serve the version, or stable to serve none yet"
+            yield Finding(("stable",), "stands beside awaiting", "one of the two", fix=fix)
+        elif not values["awaiting"] and values["stable"] is None:
+            fix = "add stable with a registered version, or awaiting: true until there is one"
+            yield Finding(("stable",), "neither stable nor awaiting stands here", "one of the two", fix=fix)
+    kept = values.get("keep", ())
+    for index, version in _repeated([str(item.version) for item in kept]):
+        yield Finding(("keep", index), f"version {version} stands twice", fix="remove one of the two")
+    for index, item in enumerate(kept):
+        if item.version == values.get("stable"):
+            yield Finding(
+                ("keep", index), f"version {item.version} is stable already", "earlier versions", fix="remove it"
+            )
+    if kept and values.get("awaiting") and values.get("stable") is None:
+        yield Finding(("keep",), "has no meaning while awaiting", fix="remove keep")
+
+
+def _canary_findings(values: Mapping[str, Any]) -> Iterator[Finding]:
+    """The fleet is split by instances: one instance cannot be split (design 6.6)."""
+    rollout, capacity = values.get("rollout"), values.get("capacity")
+    if rollout is None or capacity is None or capacity.instance_count > 1:
+        return
+    if rollout.strategy != "all_at_once":
+        message = (
+            f"{rollout.strategy} needs at least two instances, capacity.instance_count is {capacity.instance_count}"
+        )
+        fix = "raise capacity.instance_count to 2, or choose all_at_once"
+        yield Finding(("rollout", "strategy"), message, "all_at_once, with one instance", fix=fix)

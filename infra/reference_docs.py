@@ -1,0 +1,76 @@
+"""The generated parts of the documentation: field tables of settings and catalog, and the JSON Schema of a model file.
+
+`python -m infra.reference_docs` writes them; a test fails when they are not up to date. In the guides a table stands
+between `<!-- fields: NAME -->` and `<!-- end of fields -->`; everything around it is written by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args, get_origin
+
+from pydantic import BaseModel
+
+from infra.catalog.json_schema import json_schema
+from infra.catalog.schema import EnvironmentOverlay, Model
+from infra.sections import unwrapped
+from infra.settings.schema import ModelsSettings, PlatformSettings
+
+ROOT = Path(__file__).resolve().parent.parent
+SCHEMA = Path("docs/schemas/model.schema.json")
+GUIDES = (Path("docs/guides/settings.md"), Path("docs/guides/catalog.md"))
+_TABLES: dict[str, tuple[type[BaseModel], str]] = {
+    "platform": (PlatformSettings, "mainstage:"),
+    "models": (ModelsSettings, "mainstage:"),
+    "model": (Model, ""),
+    "overlay": (EnvironmentOverlay, "environments.<env>."),
+}
+_MARKED = re.compile(r"(<!-- fields: (\w+) -->\n).*?(<!-- end of fields -->)", re.DOTALL)
+
+
+def generated(root: Path = ROOT) -> dict[Path, str]:
+    """Each generated file (relative to `root`) with the text that it should have."""
+    files = {SCHEMA: json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"}
+    for guide in GUIDES:
+        text = (root / guide).read_text(encoding="utf-8")
+        files[guide] = _MARKED.sub(lambda match: f"{match[1]}{table(*_TABLES[match[2]])}{match[3]}", text)
+    return files
+
+
+def table(section: type[BaseModel], prefix: str) -> str:
+    """A Markdown table with one row a field, nested sections included."""
+    rows = [
+        f"| `{name}` | {'yes' if required else ''} | {meaning} |" for name, required, meaning in _rows(section, prefix)
+    ]
+    return "\n".join(["| field | required | what it takes |", "|---|---|---|", *rows]) + "\n"
+
+
+def _rows(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, bool, str]]:
+    for name, field in section.model_fields.items():
+        if field.exclude:
+            continue
+        meaning = (field.description or "").replace("|", "\\|")
+        yield f"{prefix}{name}", field.is_required(), f"{meaning[:1].upper()}{meaning[1:]}."
+        inner = unwrapped(field.annotation)
+        mark = "."
+        if get_origin(inner) in (tuple, list):
+            inner, mark = unwrapped(get_args(inner)[0]), "[]."
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from _rows(inner, f"{prefix}{name}{mark}")
+
+
+def main() -> int:
+    for path, text in generated().items():
+        target = ROOT / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+        sys.stdout.write(f"wrote {path}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
