@@ -1,0 +1,221 @@
+"""The in-process engine: previews, deploys, refreshes and destroys stacks with no CLI, as the real engine would.
+
+What it is: the step logic, the state, the hooks and the error texts of pulumi/pulumi 3.259, driven by the real Python
+SDK over the SDK's own protobuf messages, with a provider object in the same process. What it is not: it has no plans,
+targets, remote components, transforms or state migrations; the SDK refuses by itself what needs the latter two.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from infra import tuning
+from infra.rehearsal.engine import program as programs
+from infra.rehearsal.engine import summary
+from infra.rehearsal.engine.deployment import Deployment, Policy, Settings
+from infra.rehearsal.engine.ledger import Ledger
+from infra.rehearsal.engine.monitor import EngineLog, Monitor
+from infra.rehearsal.engine.program import Program
+from infra.rehearsal.engine.provider_calls import Servicer
+from infra.rehearsal.engine.provider_pool import Pool
+from infra.rehearsal.engine.reading import Reading, StackOutputs
+from infra.rehearsal.engine.refreshing import refresh
+from infra.rehearsal.engine.removal import destroy
+from infra.rehearsal.engine.results import Progress, Result, RunFailed, StateError
+from infra.rehearsal.engine.state import ResourceState, State
+
+Providers = Servicer | Callable[[], Servicer] | Mapping[str, Servicer | Callable[[], Servicer]]
+"""The `aws` provider, a function that makes one for each provider resource, or either by package name."""
+
+
+class Engine:
+    """Runs the stacks of one project. Runs of one engine, and of all engines on one state file, exclude each other.
+
+    `progress` is called from several threads at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        provider: Providers,
+        state_file: Path | None = None,
+        project: str = "mainstage",
+        organization: str = "organization",
+        progress: Progress | None = None,
+        policies: Sequence[Policy] = (),
+        stack_outputs: StackOutputs | None = None,
+    ):
+        self._servicers: Mapping[str, Servicer | Callable[[], Servicer]] = (
+            provider if isinstance(provider, Mapping) else {"aws": provider}
+        )
+        self._project = project
+        self._organization = organization
+        self._progress = progress
+        self._policies = tuple(policies)
+        self.state = State(state_file, project=project, organization=organization)
+        self._stack_outputs = stack_outputs or self.state.outputs
+
+    def preview(
+        self,
+        stack: str,
+        program: Program,
+        config: Mapping[str, str],
+        secret_keys: Sequence[str] = (),
+        *,
+        refresh: bool = True,
+    ) -> Result:
+        """Says what `up` would do; changes nothing. What only `up` would know is `UNKNOWN`."""
+        return self._deploy("preview", stack, program, config, secret_keys, refresh_first=refresh)
+
+    def up(
+        self,
+        stack: str,
+        program: Program,
+        config: Mapping[str, str],
+        secret_keys: Sequence[str] = (),
+        *,
+        refresh: bool = True,
+        continue_on_error: bool = False,
+    ) -> Result:
+        """Brings a stack to what its program says. Without `continue_on_error` nothing new is started after a failure.
+
+        `config` is {"namespace:key": "value"}, values as strings; `secret_keys` names those that are secret.
+        """
+        return self._deploy(
+            "up", stack, program, config, secret_keys, refresh_first=refresh, continue_on_error=continue_on_error
+        )
+
+    def refresh(self, stack: str) -> Result:
+        """Makes the state say what is really there."""
+
+        def work(result: Result) -> None:
+            settings = self._settings(stack, {}, preview=False)
+            old = self.state.resources(stack)
+            ledger, deployment = self._begin(settings, old, Pool(self._servicers), store=False)
+            refreshed = refresh(ledger, deployment.execution)
+            self.state.save(stack, lambda: refreshed)
+            result.steps = summary.refresh_steps(old, refreshed)
+            self._finish("refresh", result, ledger, deployment)
+
+        return self._timed(stack, work)
+
+    def destroy(self, stack: str, *, exclude_protected: bool = False) -> Result:
+        """Deletes everything in a stack but what is protected and what that needs.
+
+        Without `exclude_protected` something protected makes the run fail, after everything else is gone. As with the
+        CLI's destroy, the program doesn't run, so a resource with delete hooks can't be deleted this way.
+        """
+
+        def work(result: Result) -> None:
+            settings = self._settings(stack, {}, preview=False)
+            ledger, deployment = self._begin(settings, self.state.resources(stack), Pool(self._servicers))
+            destroy(ledger, deployment.execution, exclude_protected=exclude_protected)
+            result.steps = list(ledger.steps)
+            self._finish("destroy", result, ledger, deployment)
+            if not ledger.snapshot():
+                self.state.forget(stack)
+
+        return self._timed(stack, work)
+
+    def _deploy(
+        self,
+        what: str,
+        stack: str,
+        program: Program,
+        config: Mapping[str, str],
+        secret_keys: Sequence[str],
+        *,
+        refresh_first: bool,
+        continue_on_error: bool = False,
+    ) -> Result:
+        preview = what == "preview"
+
+        def work(result: Result) -> None:
+            settings = self._settings(stack, config, preview=preview, continue_on_error=continue_on_error)
+            pool = Pool(self._servicers)
+            old: Sequence[ResourceState] = self.state.resources(stack)
+            if refresh_first and old:
+                ledger, deployment = self._begin(settings, old, pool, store=False)
+                refreshed = refresh(ledger, deployment.execution)
+                result.steps = summary.changed_by_refresh(old, refreshed)
+                if not preview:
+                    self.state.save(stack, lambda: refreshed)
+                if ledger.failures:
+                    self._finish(what, result, ledger, deployment)
+                    return
+                result.logs = list(ledger.logs)
+                old = refreshed
+            ledger, deployment = self._begin(settings, old, pool)
+            reading = Reading(deployment, self._stack_outputs, self.state.stacks)
+            try:
+                error = programs.run(
+                    program,
+                    settings,
+                    secret_keys,
+                    Monitor(deployment, reading),
+                    EngineLog(ledger),
+                    interrupt=ledger.stop,
+                )
+            finally:
+                deployment.hooks.close()
+            deployment.finish_exports(errored=error is not None or bool(ledger.failures))
+            result.steps += ledger.steps
+            result.invokes = reading.invokes
+            self._finish(what, result, ledger, deployment, error)
+
+        return self._timed(stack, work)
+
+    def _settings(
+        self, stack: str, config: Mapping[str, str], *, preview: bool, continue_on_error: bool = False
+    ) -> Settings:
+        return Settings(
+            stack=stack,
+            project=self._project,
+            organization=self._organization,
+            preview=preview,
+            config=dict(config),
+            policies=self._policies,
+            continue_on_error=continue_on_error,
+        )
+
+    def _begin(
+        self, settings: Settings, old: Sequence[ResourceState], pool: Pool, *, store: bool = True
+    ) -> tuple[Ledger, Deployment]:
+        def commit(snapshot: Callable[[], Sequence[ResourceState]]) -> None:
+            if store and not settings.preview:
+                self.state.save(settings.stack, snapshot)
+
+        ledger = Ledger(old, commit=commit, progress=self._progress, continue_on_error=settings.continue_on_error)
+        return ledger, Deployment(settings, ledger, pool)
+
+    def _finish(
+        self,
+        what: str,
+        result: Result,
+        ledger: Ledger,
+        deployment: Deployment,
+        error: BaseException | None = None,
+    ) -> None:
+        result.changes = summary.count(result.steps, deployment.hidden)
+        result.resources = deployment.registered() or summary.from_state(self.state.resources(result.stack))
+        result.outputs, result.secret_outputs = summary.exports(ledger.snapshot())
+        result.logs += ledger.logs
+        if ledger.failures:
+            result.error = RunFailed(what, ledger.failures)
+            result.error.__cause__ = error
+        else:
+            result.error = error
+
+    def _timed(self, stack: str, work: Callable[[Result], None]) -> Result:
+        tuning.raise_gc_threshold()
+        result = Result(stack)
+        started = time.monotonic()
+        try:
+            with self.state.exclusive():
+                work(result)
+        except StateError as error:
+            result.error = error
+        result.seconds = time.monotonic() - started
+        return result

@@ -1,0 +1,100 @@
+"""Counts and tells what a run did."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from infra.rehearsal.engine import steps, urns
+from infra.rehearsal.engine.deployment import as_registered
+from infra.rehearsal.engine.goal import Goal
+from infra.rehearsal.engine.results import Registered, Step
+from infra.rehearsal.engine.state import ResourceState
+from infra.rehearsal.engine.values import contains_secret, plain
+
+# A resource may take several steps; it counts once, under the first of these that it took.
+_RANK = ("create-replacement", "import", "create", "update", "delete", "delete-replaced", "read", "same", "refresh")
+_COUNTED_AS = {"create-replacement": "replace", "delete-replaced": "delete"}
+
+
+def count(taken: Sequence[Step], hidden: Collection[str]) -> dict[str, int]:
+    """Resources by what became of them. What a refresh before a run found counts under "refresh" besides."""
+    by_urn: dict[str, set[str]] = {}
+    for step in taken:
+        if step.urn not in hidden:
+            by_urn.setdefault(step.urn, set()).add(step.op)
+    counts: Counter[str] = Counter({"create": 0, "update": 0, "replace": 0, "delete": 0, "same": 0})
+    for ops in by_urn.values():
+        counts["refresh"] += "refresh" in ops
+        first = next((op for op in _RANK if op in ops), None)
+        if first is not None and first != "refresh":
+            counts[_COUNTED_AS.get(first, first)] += 1
+    if not counts["refresh"]:
+        del counts["refresh"]
+    return dict(counts)
+
+
+def refresh_steps(old: Sequence[ResourceState], new: Sequence[ResourceState]) -> list[Step]:
+    """What a refresh found: update, delete or same for each resource."""
+    after = {(item.urn, item.delete): item for item in new}
+    found: list[Step] = []
+    for item in old:
+        now = after.get((item.urn, item.delete))
+        if now is None:
+            found.append(Step("delete", item.urn))
+        else:
+            keys = dict.fromkeys(
+                (*steps.compare(item.inputs, now.inputs).keys, *steps.compare(item.outputs, now.outputs).keys)
+            )
+            changed = bool(keys) or item.id != now.id or item.init_errors != now.init_errors
+            found.append(Step("update" if changed else "same", item.urn, tuple(keys)))
+    return found
+
+
+def changed_by_refresh(old: Sequence[ResourceState], new: Sequence[ResourceState]) -> list[Step]:
+    """Only what a refresh found to be otherwise than the state said."""
+    return [Step("refresh", step.urn, step.keys) for step in refresh_steps(old, new) if step.op != "same"]
+
+
+def exports(resources: Sequence[ResourceState]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The stack's exports without secret marks, and the names of those that hold a secret."""
+    root = next((item for item in resources if item.type == urns.STACK_TYPE), None)
+    if root is None:
+        return {}, ()
+    return dict(sorted(plain(root.outputs).items())), tuple(sorted(key for key, item in root.outputs.items() if contains_secret(item)))
+
+
+def from_state(resources: Sequence[ResourceState]) -> list[Registered]:
+    """The state's resources as a result shows them, where no program ran."""
+    return [
+        as_registered(item, _goal_of(item), item.aliases)
+        for item in resources
+        if item.type != urns.STACK_TYPE and not item.delete and not _is_default_provider(item)
+    ]
+
+
+def _is_default_provider(item: ResourceState) -> bool:
+    return urns.is_provider(item.type) and (item.name == "default" or item.name.startswith("default_"))
+
+
+def _goal_of(item: ResourceState) -> Goal:
+    return Goal(
+        type=item.type,
+        name=item.name,
+        custom=item.custom,
+        inputs=item.inputs,
+        parent=item.parent,
+        provider=item.provider,
+        dependencies=item.dependencies,
+        property_dependencies=item.property_dependencies,
+        protect=item.protect,
+        retain_on_delete=item.retain_on_delete,
+        ignore_changes=item.ignore_changes,
+        replace_on_changes=item.replace_on_changes,
+        additional_secret_outputs=item.additional_secret_outputs,
+        custom_timeouts=item.custom_timeouts,
+        hooks=item.hooks,
+        deleted_with=item.deleted_with,
+        import_id=item.import_id,
+    )
