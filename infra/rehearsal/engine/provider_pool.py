@@ -21,7 +21,7 @@ from infra.rehearsal.engine.provider_calls import (
 )
 from infra.rehearsal.engine.state import ResourceState
 from infra.rehearsal.engine.steps import Diff, compare
-from infra.rehearsal.engine.values import UNKNOWN_TEXT, from_struct, plain, to_struct
+from infra.rehearsal.engine.values import UNKNOWN_TEXT, from_struct, plain, redacted, to_struct
 
 
 class ProviderResources:
@@ -65,7 +65,9 @@ class ProviderResources:
         return read_diff(answer, lambda: compare(old.inputs, news))
 
     def create(self, new: ResourceState, *, preview: bool) -> tuple[str, dict[str, Any]]:
-        return (UNKNOWN_TEXT if preview else str(uuid.uuid4())), dict(new.inputs)
+        # The real engine draws a random id. This one is made of what the provider is, so that runs can be compared.
+        what = f"{new.urn} {sorted(redacted(new.inputs).items())}"
+        return (UNKNOWN_TEXT if preview else str(uuid.uuid5(uuid.NAMESPACE_OID, what))), dict(new.inputs)
 
     def update(self, old: ResourceState, new: ResourceState, *, preview: bool) -> dict[str, Any]:
         return dict(new.inputs)

@@ -62,7 +62,9 @@ def exports(resources: Sequence[ResourceState]) -> tuple[dict[str, Any], tuple[s
     root = next((item for item in resources if item.type == urns.STACK_TYPE), None)
     if root is None:
         return {}, ()
-    return dict(sorted(plain(root.outputs).items())), tuple(sorted(key for key, item in root.outputs.items() if contains_secret(item)))
+    return dict(sorted(plain(root.outputs).items())), tuple(
+        sorted(key for key, item in root.outputs.items() if contains_secret(item))
+    )
 
 
 def from_state(resources: Sequence[ResourceState]) -> list[Registered]:
