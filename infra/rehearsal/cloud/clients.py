@@ -1,6 +1,7 @@
 """boto3 sessions whose requests never leave the process: the bytes that would be sent are handed to the door.
 
-Import this module, or `cloud`, before any boto3 session is made: moto registers itself with botocore when it is imported.
+Import this module, or `cloud`, before any boto3 session is made: moto registers itself with botocore when it is
+imported.
 """
 
 from __future__ import annotations

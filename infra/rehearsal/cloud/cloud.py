@@ -14,6 +14,7 @@ from infra.rehearsal.cloud.clients import DoorSession
 from infra.rehearsal.cloud.clock import Clock
 from infra.rehearsal.cloud.door import Door
 from infra.rehearsal.cloud.faults import Faults
+from infra.rehearsal.cloud.iam.principals import Principals
 from infra.rehearsal.cloud.journal import Journal
 from infra.rehearsal.cloud.metrics import MetricStore
 from infra.rehearsal.cloud.moto_backend import MotoBackend
@@ -22,11 +23,6 @@ from infra.rehearsal.cloud.store import Store
 
 if TYPE_CHECKING:
     import boto3
-
-try:
-    from infra.rehearsal.cloud.iam.principals import Principals
-except ImportError:
-    from infra.rehearsal.cloud._development import Principals  # pyright: ignore
 
 
 _live_lock = threading.Lock()
@@ -61,7 +57,7 @@ class Cloud:
         self._callbacks_close: list[Callable[[], None]] = []
         self._callbacks_reset: list[Callable[[], None]] = []
         self._server: Server | None = None
-        self._operator_session: boto3.Session | None = None
+        self._sessions: dict[str, DoorSession] = {}
         self._session_lock = threading.Lock()
         self._started = False
         self.principals = Principals(self)
@@ -113,10 +109,13 @@ class Cloud:
         self.close()
 
     def reset(self) -> None:
-        """Empties every backend, the store, the overlay, metrics, journal and faults; the clock shows real time again."""
+        """Empties every backend, the store, the overlay, metrics, journal and faults; the clock shows real time
+        again."""
         _run(self._callbacks_reset)
         self._moto.reset()
         self._store.reset()
+        with self._session_lock:
+            self._sessions.clear()
         self.metrics = MetricStore(self.clock)
         self.messages.clear()
         self.faults.clear()
@@ -124,22 +123,26 @@ class Cloud:
         self.clock.reset()
 
     def session(self, principal: Principal | None = None) -> boto3.Session:
-        """A boto3 session of this process, as `principal` or as the operator. Its requests go to the door as bytes."""
+        """A boto3 session of this process, as `principal` or as the operator; the same one for the same credentials.
+
+        Its requests go to the door as bytes. It is safe to share between threads.
+        """
         credentials = self.principals.mint(principal or self.principals.operator)
-        return DoorSession(
-            self.door.handle,
-            access_key_id=credentials.access_key_id,
-            secret_access_key=credentials.secret_access_key,
-            session_token=credentials.session_token or None,
-            region=self.region,
-        )
+        with self._session_lock:
+            known = self._sessions.get(credentials.access_key_id)
+            if known is None:
+                known = self._sessions[credentials.access_key_id] = DoorSession(
+                    self.door.handle,
+                    access_key_id=credentials.access_key_id,
+                    secret_access_key=credentials.secret_access_key,
+                    session_token=credentials.session_token or None,
+                    region=self.region,
+                )
+            return known
 
     def client(self, service: str, region: str | None = None) -> Any:
         """The operator's client of a service, made once."""
-        with self._session_lock:
-            if self._operator_session is None:
-                self._operator_session = self.session()
-        return self._operator_session.client(service, region_name=region)  # pyright: ignore[reportCallIssue, reportArgumentType] - the service is any of botocore's
+        return self.session().client(service, region_name=region)  # pyright: ignore[reportCallIssue, reportArgumentType] - the service is any of botocore's
 
     def serve(self, port: int = 0) -> str:
         """Opens the door to other processes on 127.0.0.1 and returns its URL. port 0 takes a free one.
@@ -150,13 +153,13 @@ class Cloud:
             self._server = Server(self.door.handle, port)
         return self._server.url
 
-    def assume_role(
-        self, role_arn: str, *, service: str, session_name: str, source_arn: str = ""
-    ) -> boto3.Session:
+    def assume_role(self, role_arn: str, *, service: str, session_name: str, source_arn: str = "") -> boto3.Session:
         """A session of an AWS service under a role that was deployed.
 
-        service: the service principal that takes the role, such as "sagemaker.amazonaws.com"; source_arn: the resource on
-        whose behalf, as aws:SourceArn. Raises AwsError AccessDenied when the role is missing or its trust policy refuses.
+        service: the service principal that takes the role, such as "sagemaker.amazonaws.com"; source_arn: the
+        resource on
+        whose behalf, as aws:SourceArn. Raises AwsError AccessDenied when the role is missing or its trust policy
+        refuses.
         """
         return self.session(
             self.principals.assume(role_arn, service=service, session_name=session_name, source_arn=source_arn)
@@ -184,7 +187,8 @@ class Cloud:
 
 
 def _run(callbacks: list[Callable[[], None]]) -> None:
-    """Calls all, newest first; one that fails keeps none of the others from running. All failures are raised together."""
+    """Calls all, newest first; one that fails keeps none of the others from running. All failures are raised
+    together."""
     failures: list[Exception] = []
     for callback in reversed(list(callbacks)):
         try:

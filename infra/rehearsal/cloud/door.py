@@ -55,9 +55,7 @@ class Door:
             reading = wire.read(request)
         except wire.NotUnderstood as refusal:
             self._note(started, refusal.service, refusal.operation, "", {}, refusal.error.code, "door")
-            return wire.write_error(
-                refusal.protocol, refusal.error, service=refusal.service, method=request.method
-            )
+            return wire.write_error(refusal.protocol, refusal.error, service=refusal.service, method=request.method)
         operation = reading.operation
         principal_arn, answered_by, outcome = "", "door", "ok"
         try:

@@ -45,14 +45,17 @@ class Faults:
     ) -> Fault:
         """Plants a fault.
 
-        service, operation: botocore's names ("sagemaker", "CreateModel"); operation "*" is every operation of the service.
+        service, operation: botocore's names ("sagemaker", "CreateModel"); operation "*" is every operation of the
+        service.
         error: what the caller gets; None: the call goes on after the delay. times: calls it acts on, None for all.
         match: looks at the call and says whether the fault acts on it.
         """
         if error is None and delay_seconds <= 0:
             raise ValueError(f"fault on {service}.{operation} does nothing: give an error, a delay_seconds, or both")
         if times is not None and times < 1:
-            raise ValueError(f"fault on {service}.{operation}: times is {times}; give 1 or more, or None for every call")
+            raise ValueError(
+                f"fault on {service}.{operation}: times is {times}; give 1 or more, or None for every call"
+            )
         fault = Fault(service, operation, error, delay_seconds, times, match, self)
         with self._lock:
             self._planted.append(fault)

@@ -1,4 +1,5 @@
-"""The network guard of our own process: while a cloud lives, a connection that would leave loopback is refused and named.
+"""The network guard of our own process: while a cloud lives, a connection that would leave loopback is refused and
+named.
 
 It is an audit hook (PEP 578), so it sees what any library does: TCP, UDP and name look-ups alike. Child processes have
 guards of their own.
@@ -13,7 +14,9 @@ import threading
 from typing import Any
 
 _MOST_REMEMBERED = 1000
-_LOCAL_FAMILIES = {getattr(socket, name) for name in ("AF_UNIX", "AF_NETLINK", "AF_ROUTE", "AF_SYSTEM") if hasattr(socket, name)}
+_LOCAL_FAMILIES = {
+    getattr(socket, name) for name in ("AF_UNIX", "AF_NETLINK", "AF_ROUTE", "AF_SYSTEM") if hasattr(socket, name)
+}
 _LOCAL_NAMES = {"", "localhost", "localhost.localdomain", "ip6-localhost"}
 
 _lock = threading.Lock()
@@ -23,7 +26,8 @@ _refused: list[str] = []
 
 
 class LeavesLoopback(PermissionError):
-    """A connection or look-up that would have left this machine. An OSError, so that libraries treat it as no network."""
+    """A connection or look-up that would have left this machine. An OSError, so that libraries treat it as no
+    network."""
 
 
 def install() -> None:

@@ -1,10 +1,13 @@
-"""moto as one of the things behind the door: requests are handed to it in process, and it is never asked what it lacks."""
+"""moto as one of the things behind the door: requests are handed to it in process, and it is never asked what it
+lacks."""
 
 from __future__ import annotations
 
+import copy
 import functools
 import importlib
 import inspect
+import json
 from contextlib import ExitStack
 from typing import Any
 from unittest import mock
@@ -19,7 +22,10 @@ from moto.core.config import default_user_config
 from moto.core.model_instances import reset_model_data
 from moto.core.responses import BaseResponse
 from moto.core.utils import camelcase_to_underscores, method_names_from_class
+from moto.ec2.models import amis
 from moto.iam.access_control import PermissionResult
+from moto.iam.aws_managed_policies import aws_managed_policies_data
+from moto.iam.models import AWSManagedPolicy, IAMBackend, ManagedPolicy
 from moto.kms import responses as kms_responses
 from moto.moto_api._internal import mock_random
 from moto.s3.models import FakeBucket
@@ -27,26 +33,26 @@ from moto.s3.models import FakeBucket
 from infra.rehearsal.cloud.api import AwsError, HttpRequest, HttpResponse
 from infra.rehearsal.cloud.wire import Operation
 
-S3_CARRIED = frozenset(
-    """
-    AbortMultipartUpload CompleteMultipartUpload CopyObject CreateBucket CreateMultipartUpload DeleteBucket
-    DeleteBucketCors DeleteBucketEncryption DeleteBucketLifecycle DeleteBucketOwnershipControls DeleteBucketPolicy
-    DeleteBucketReplication DeleteBucketTagging DeleteBucketWebsite DeleteObject DeleteObjectTagging DeleteObjects
-    DeletePublicAccessBlock GetBucketAccelerateConfiguration GetBucketAcl GetBucketCors GetBucketEncryption
-    GetBucketInventoryConfiguration GetBucketLifecycleConfiguration GetBucketLocation GetBucketLogging
-    GetBucketNotificationConfiguration GetBucketOwnershipControls GetBucketPolicy GetBucketPolicyStatus
-    GetBucketReplication GetBucketTagging GetBucketVersioning GetBucketWebsite GetObject GetObjectAcl
-    GetObjectAttributes GetObjectLegalHold GetObjectLockConfiguration GetObjectTagging GetPublicAccessBlock HeadBucket
-    HeadObject ListBucketInventoryConfigurations ListBuckets ListMultipartUploads ListObjectVersions ListObjects
-    ListObjectsV2 ListParts PutBucketAccelerateConfiguration PutBucketAcl PutBucketCors PutBucketEncryption
-    PutBucketInventoryConfiguration PutBucketLifecycleConfiguration PutBucketLogging
-    PutBucketNotificationConfiguration PutBucketOwnershipControls PutBucketPolicy PutBucketReplication
-    PutBucketTagging PutBucketVersioning PutBucketWebsite PutObject PutObjectAcl PutObjectLegalHold
-    PutObjectLockConfiguration PutObjectRetention PutObjectTagging PutPublicAccessBlock RestoreObject UploadPart
-    UploadPartCopy
-    """.split()
-)
-"""moto's S3 tells operations by the query string and falls through to the plain bucket when it knows no better: it would
+_S3_OPERATIONS = """
+AbortMultipartUpload CompleteMultipartUpload CopyObject CreateBucket CreateMultipartUpload DeleteBucket
+DeleteBucketCors DeleteBucketEncryption DeleteBucketLifecycle DeleteBucketOwnershipControls DeleteBucketPolicy
+DeleteBucketReplication DeleteBucketTagging DeleteBucketWebsite DeleteObject DeleteObjectTagging DeleteObjects
+DeletePublicAccessBlock GetBucketAccelerateConfiguration GetBucketAcl GetBucketCors GetBucketEncryption
+GetBucketInventoryConfiguration GetBucketLifecycleConfiguration GetBucketLocation GetBucketLogging
+GetBucketNotificationConfiguration GetBucketOwnershipControls GetBucketPolicy GetBucketPolicyStatus
+GetBucketReplication GetBucketTagging GetBucketVersioning GetBucketWebsite GetObject GetObjectAcl
+GetObjectAttributes GetObjectLegalHold GetObjectLockConfiguration GetObjectTagging GetPublicAccessBlock HeadBucket
+HeadObject ListBucketInventoryConfigurations ListBuckets ListMultipartUploads ListObjectVersions ListObjects
+ListObjectsV2 ListParts PutBucketAccelerateConfiguration PutBucketAcl PutBucketCors PutBucketEncryption
+PutBucketInventoryConfiguration PutBucketLifecycleConfiguration PutBucketLogging
+PutBucketNotificationConfiguration PutBucketOwnershipControls PutBucketPolicy PutBucketReplication
+PutBucketTagging PutBucketVersioning PutBucketWebsite PutObject PutObjectAcl PutObjectLegalHold
+PutObjectLockConfiguration PutObjectRetention PutObjectTagging PutPublicAccessBlock RestoreObject UploadPart
+UploadPartCopy
+"""
+S3_CARRIED = frozenset(_S3_OPERATIONS.split())
+"""moto's S3 tells operations by the query string and falls through to the plain bucket when it knows no better: it
+would
 create, list or delete the bucket for a call about its metrics or inventory. So only what it really has may reach it."""
 
 
@@ -65,8 +71,14 @@ class MotoBackend:
         policies is off: it ignores conditions, so that a TLS-only policy would deny every call. The door authorises.
         """
         self._patches = ExitStack()
-        self._patches.enter_context(mock.patch.object(FakeBucket, "get_permission", _permitted))
-        self._patches.enter_context(mock.patch.object(kms_responses, "validate_policy", _no_opinion))
+        for owner, name, replacement in (
+            (FakeBucket, "get_permission", _permitted),
+            (kms_responses, "validate_policy", _no_opinion),
+            (IAMBackend, "_init_aws_policies", _aws_policies),
+            # Two thousand sample images of no account here: 0.1 s at each reset.
+            (amis.settings, "ec2_load_default_amis", lambda: False),
+        ):
+            self._patches.enter_context(mock.patch.object(owner, name, replacement))
         default_user_config["lambda"] = {"use_docker": False}
         default_user_config["batch"] = {"use_docker": False}
         default_user_config["stepfunctions"] = {"execute_state_machine": True}
@@ -129,7 +141,8 @@ def build_request(operation: Operation, params: dict[str, Any], endpoint_url: st
     signing_name = operation.model.service_model.signing_name
     headers = {name.lower(): _text(value) for name, value in request.headers.items()}
     headers["authorization"] = (
-        f"AWS4-HMAC-SHA256 Credential=INTERNAL/20260101/{region}/{signing_name}/aws4_request, SignedHeaders=host, Signature=0"
+        f"AWS4-HMAC-SHA256 Credential=INTERNAL/20260101/{region}/{signing_name}/aws4_request,"
+        " SignedHeaders=host, Signature=0"
     )
     body = request.body or b""
     if hasattr(body, "read"):
@@ -145,6 +158,19 @@ def _permitted(*_: Any) -> PermissionResult:
 
 def _no_opinion(*_: Any) -> None:
     return None
+
+
+def _aws_policies(backend: IAMBackend) -> list[ManagedPolicy]:
+    """AWS's managed policies for a fresh IAM backend: read once in this process, copied for each."""
+    return [copy.copy(policy) for policy in _parsed_aws_policies(backend.account_id, backend.region_name)]
+
+
+@functools.cache
+def _parsed_aws_policies(account_id: str, region_name: str) -> list[ManagedPolicy]:
+    return [
+        AWSManagedPolicy.from_data(name, account_id, region_name, data)
+        for name, data in json.loads(aws_managed_policies_data).items()
+    ]
 
 
 def _text(value: Any) -> str:

@@ -1,8 +1,9 @@
 """Request bodies as clients really send them, unwrapped once, so that everything behind the door sees plain bytes.
 
-Two wrappings exist: S3's `aws-chunked` (a body in signed or unsigned chunks, with checksums in a trailer; see "Signature
-Calculations for the Authorization Header: Transferring Payload in Multiple Chunks" in the S3 API reference), and gzip, which
-botocore uses for large requests of a few services.
+Two wrappings exist: S3's `aws-chunked` (a body in signed or unsigned chunks, with checksums in a trailer; see
+"Signature
+Calculations for the Authorization Header: Transferring Payload in Multiple Chunks" in the S3 API reference), and
+gzip, which botocore uses for large requests of a few services.
 """
 
 from __future__ import annotations

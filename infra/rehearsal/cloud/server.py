@@ -37,7 +37,8 @@ class Server:
                 raise
             raise OSError(
                 errno.EADDRINUSE,
-                f"port {port} on {HOST} is in use: stop what listens there, or choose another with --port (0 takes a free one)",
+                f"port {port} on {HOST} is in use: stop what listens there, or choose another with --port"
+                " (0 takes a free one)",
             ) from None
         self.port = int(self._server.effective_port)
         self.url = f"http://{HOST}:{self.port}"

@@ -1,6 +1,7 @@
 """From bytes to a named operation with parsed parameters, and back: every AWS protocol, by botocore's models.
 
-`read` finds service and operation, unwraps the body and parses the parameters; `write_result` and `write_error` answer in the
+`read` finds service and operation, unwraps the body and parses the parameters; `write_result` and `write_error`
+answer in the
 operation's own protocol. Signatures are not verified: the access key in the credential scope says who calls.
 """
 
@@ -91,7 +92,8 @@ class Reading:
 
 
 class NotUnderstood(Exception):
-    """The request names no operation that can be found. Carries the error to answer with, and what is known of the request."""
+    """The request names no operation that can be found. Carries the error to answer with, and what is known of the
+    request."""
 
     def __init__(self, error: AwsError, *, service: str = "", operation: str = "", protocol: str = ""):
         super().__init__(str(error))
@@ -108,9 +110,7 @@ def read(request: HttpRequest) -> Reading:
     services = _services(scope.signing_name)
     if not services:
         raise NotUnderstood(
-            AwsError(
-                "NotCarried", f"The emulated cloud carries no service that signs as {scope.signing_name!r}.", 501
-            ),
+            AwsError("NotCarried", f"The emulated cloud carries no service that signs as {scope.signing_name!r}.", 501),
             service=scope.signing_name,
             operation=_asked_name(headers, request.body),
             protocol=_guess_protocol(headers),
@@ -119,9 +119,7 @@ def read(request: HttpRequest) -> Reading:
     try:
         headers, body = unwrapped(headers, request.body, is_object=is_object)
     except AwsError as error:
-        raise NotUnderstood(
-            error, service=str(services[0].service_name), protocol=_guess_protocol(headers)
-        ) from error
+        raise NotUnderstood(error, service=str(services[0].service_name), protocol=_guess_protocol(headers)) from error
     url = _path_style(request.url, headers) if is_object else request.url
     plain = HttpRequest(request.method, url, headers, body)
     operation, labels, values = _route(services, plain)
@@ -170,9 +168,9 @@ def write_result(operation: Operation, output: Mapping[str, Any]) -> HttpRespons
     """The answer in the operation's protocol. output: by botocore's output shape; streaming bodies as bytes."""
     request_id = _request_id()
     serializer_class = get_serializer_class(operation.service, operation.protocol)
-    serialized = serializer_class(
-        operation_model=operation.model, context=SerializationContext(request_id)
-    ).serialize(output)
+    serialized = serializer_class(operation_model=operation.model, context=SerializationContext(request_id)).serialize(
+        output
+    )
     headers = {"x-amzn-requestid": request_id, **{str(k): str(v) for k, v in serialized["headers"].items()}}
     body = serialized["body"]
     status = int(serialized["status_code"])
@@ -220,7 +218,9 @@ def _error_of(parsed: Mapping[str, Any], response: HttpResponse) -> AwsError:
     members = {
         name: value for name, value in parsed.items() if name not in ("Error", "ResponseMetadata", "message", "Message")
     }
-    return AwsError(details.get("Code") or str(response.status), details.get("Message") or "", response.status, **members)
+    return AwsError(
+        details.get("Code") or str(response.status), details.get("Message") or "", response.status, **members
+    )
 
 
 def error_code(operation: Operation, response: HttpResponse) -> str:
@@ -356,7 +356,11 @@ def _path_style(url: str, headers: Mapping[str, str]) -> str:
 def _unknown(service: ServiceModel, asked: str, protocol: str) -> NotUnderstood:
     name = str(service.service_name)
     return NotUnderstood(
-        AwsError("NotCarried", f"The emulated cloud does not carry {name}.{asked}: botocore's {name} has no such operation.", 501),
+        AwsError(
+            "NotCarried",
+            f"The emulated cloud does not carry {name}.{asked}: botocore's {name} has no such operation.",
+            501,
+        ),
         service=name,
         operation=asked,
         protocol=protocol,
