@@ -252,6 +252,8 @@ def main(arguments):
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     here = os.path.dirname(os.path.realpath(__file__))
     sys.path[:] = [folder for folder in sys.path if os.path.realpath(folder or ".") != here]
+    # A process that the model starts with multiprocessing or joblib would import the main file again: there is none.
+    del sys.modules["__main__"].__file__
     script_mode.provide_container_modules()
 
     def report(message):
