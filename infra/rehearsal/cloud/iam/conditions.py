@@ -3,8 +3,8 @@
 Sources: IAM User Guide, "AWS global condition context keys"; Service Authorization Reference, the page of each service.
 Keys are lower case here, because policies may spell them in any case. A key without a value in a request is left out.
 
-aws:SecureTransport is always "true": the emulated cloud is reached in process or over loopback, which nothing leaves, and
-stands for AWS's own address, which speaks TLS. aws:SourceVpc and aws:SourceVpce are absent.
+aws:SecureTransport is always "true": the emulated cloud is reached in process or over loopback, which nothing leaves,
+and stands for AWS's own address, which speaks TLS. aws:SourceVpc and aws:SourceVpce are absent.
 """
 
 from __future__ import annotations

@@ -41,8 +41,7 @@ def decide(
     identity = identity_of(principal)
     session: tuple[str, ...] | None = getattr(principal, "session_policies", None)
     context = {**caller_context(cloud, principal), **question.context}
-    if resource_account:
-        context.setdefault("aws:resourceaccount", (resource_account,))
+    context.setdefault("aws:resourceaccount", (resource_account or principal.account_id,))
     return evaluate(
         Question(principal, question.action, question.resource, context),
         Policies(

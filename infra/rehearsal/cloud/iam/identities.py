@@ -100,3 +100,17 @@ def _boundary(policy_arn: str) -> Policy:
     document = managed_document(policy_arn)
     # A boundary that names a policy which is gone allows nothing.
     return _NOTHING if document is None else parse(document, PolicyKind.IDENTITY)
+
+
+def role_path(account_id: str, name: str, partition: str = "aws") -> str:
+    """The path of the role with this name; "/" when there is none."""
+    for role in iam_backends[account_id][partition].roles.values():
+        if role.name == name:
+            return role.path
+    return "/"
+
+
+def user_path(account_id: str, name: str, partition: str = "aws") -> str:
+    """The path of the user with this name; "/" when there is none."""
+    user = iam_backends[account_id][partition].users.get(name)
+    return user.path if user is not None else "/"

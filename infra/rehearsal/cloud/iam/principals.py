@@ -104,7 +104,7 @@ class Principals:
         return minted.principal
 
     def assume(self, role_arn: str, *, service: str, session_name: str, source_arn: str = "") -> Principal:
-        """A session of an AWS service under a role. AwsError AccessDenied when the trust policy refuses or no role is there.
+        """A session of an AWS service under a role. AwsError AccessDenied when its trust refuses or no role is there.
 
         service: the service principal, such as "sagemaker.amazonaws.com". source_arn: the resource on whose behalf; its
         account, else this cloud's, is aws:SourceAccount in the trust policy's conditions.
