@@ -21,13 +21,13 @@ from xml.sax.saxutils import escape
 from botocore import parsers as botocore_parsers
 from botocore.exceptions import UnknownServiceError
 from botocore.utils import parse_timestamp
-from moto.core.model import OperationModel, ServiceModel
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import Request
-from moto.core.routing import NotFound, get_service_router
+from moto.core.routing import get_service_router
 from moto.core.serialize import SerializationContext, get_serializer_class
 from moto.core.utils import get_service_model
 from werkzeug.datastructures import Headers, MultiDict
+from werkzeug.exceptions import NotFound
 
 from infra.rehearsal.cloud.api import AwsError, HttpRequest, HttpResponse
 from infra.rehearsal.cloud.payload import unwrapped
@@ -64,7 +64,8 @@ class Operation:
     """One operation of one service, with the protocol that this request speaks."""
 
     service: str
-    model: OperationModel
+    model: Any
+    """moto's OperationModel. Untyped, as the properties of botocore's models are."""
     protocol: str
 
     @property
@@ -121,6 +122,8 @@ def read(request: HttpRequest) -> Reading:
     except AwsError as error:
         raise NotUnderstood(error, service=str(services[0].service_name), protocol=_guess_protocol(headers)) from error
     url = _path_style(request.url, headers) if is_object else request.url
+    if url != request.url:
+        headers = {**headers, "host": urlsplit(url).netloc}
     plain = HttpRequest(request.method, url, headers, body)
     operation, labels, values = _route(services, plain)
     try:
@@ -238,7 +241,7 @@ def aware_timestamp(value: Any) -> datetime:
 
 
 @functools.cache
-def _services(signing_name: str) -> tuple[ServiceModel, ...]:
+def _services(signing_name: str) -> tuple[Any, ...]:
     models = []
     for name in _SERVICES_BY_SIGNING_NAME.get(signing_name, (signing_name,)):
         try:
@@ -248,9 +251,7 @@ def _services(signing_name: str) -> tuple[ServiceModel, ...]:
     return tuple(models)
 
 
-def _route(
-    services: tuple[ServiceModel, ...], request: HttpRequest
-) -> tuple[Operation, dict[str, Any], MultiDict[str, str]]:
+def _route(services: tuple[Any, ...], request: HttpRequest) -> tuple[Operation, dict[str, Any], MultiDict[str, str]]:
     """Operation, labels of the path, and query or form values."""
     target = request.headers.get("x-amz-target", "")
     content_type = request.headers.get("content-type", "")
@@ -275,7 +276,7 @@ def _route(
 
 
 def _by_action(
-    services: tuple[ServiceModel, ...], request: HttpRequest, values: MultiDict[str, str]
+    services: tuple[Any, ...], request: HttpRequest, values: MultiDict[str, str]
 ) -> tuple[Operation, dict[str, Any], MultiDict[str, str]]:
     action, version = values.get("Action", ""), values.get("Version", "")
     known = [service for service in services if action in service.operation_names]
@@ -291,9 +292,7 @@ def _by_action(
     return Operation(str(service.service_name), service.operation_model(action), protocol), labels, values
 
 
-def _by_path(
-    service: ServiceModel, request: HttpRequest
-) -> tuple[Operation, dict[str, Any], MultiDict[str, str]] | None:
+def _by_path(service: Any, request: HttpRequest) -> tuple[Operation, dict[str, Any], MultiDict[str, str]] | None:
     if service.protocol not in ("rest-xml", "rest-json"):
         return None
     # The router reads path, query and headers only: no body is copied for it.
@@ -348,12 +347,14 @@ def _path_style(url: str, headers: Mapping[str, str]) -> str:
     if not bucket or bucket == "s3":
         return url
     path = f"/{quote(bucket)}{parts.path if parts.path.startswith('/') else '/' + parts.path}"
-    return f"{parts.scheme}://{parts.netloc}{path.removesuffix('/') if path.count('/') == 2 else path}" + (
+    # Without the bucket in the host as well, or the router would take the bucket in the path for a part of the key.
+    server = host[len(bucket) + 1 :]
+    return f"{parts.scheme}://{server}{path.removesuffix('/') if path.count('/') == 2 else path}" + (
         f"?{parts.query}" if parts.query else ""
     )
 
 
-def _unknown(service: ServiceModel, asked: str, protocol: str) -> NotUnderstood:
+def _unknown(service: Any, asked: str, protocol: str) -> NotUnderstood:
     name = str(service.service_name)
     return NotUnderstood(
         AwsError(
