@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from mainstage.runtime_presets import image_uri, preset_named
 
 from infra.rehearsal.cloud.model_host import HostSpec, ModelHost, PresetEnvironments
-from mainstage.runtime_presets import image_uri, preset_named
 
 IMAGE = image_uri(preset_named("sklearn-1.4-2"), "eu-west-1")
 SCRIPT_MODE = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}

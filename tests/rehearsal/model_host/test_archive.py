@@ -180,7 +180,9 @@ def test_an_archive_that_is_not_there_is_named(tmp_path):
 
 def test_missing_inference_says_what_there_is_and_where_it_belongs(write, tmp_path):
     archive = write(("inference.py", b""), ("model.joblib", b""))
-    assert_refused(archive, tmp_path, "no code/inference.py", "inference.py, model.joblib", "move inference.py to code/")
+    assert_refused(
+        archive, tmp_path, "no code/inference.py", "inference.py, model.joblib", "move inference.py to code/"
+    )
 
 
 def test_a_folder_that_holds_something_is_left_alone(write, tmp_path):

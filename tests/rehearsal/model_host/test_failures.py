@@ -57,7 +57,10 @@ def test_a_syntax_error_names_its_line(make_host):
 
 def test_a_script_that_exits_is_no_module(make_host):
     failure = failure_of(make_host("import sys\nsys.exit(0)\n"))
-    assert (failure.kind, failure.reason) == ("import", "importing inference.py raised SystemExit: 0 (inference.py line 2)")
+    assert (failure.kind, failure.reason) == (
+        "import",
+        "importing inference.py raised SystemExit: 0 (inference.py line 2)",
+    )
 
 
 def test_without_model_fn(make_host):
@@ -68,7 +71,9 @@ def test_without_model_fn(make_host):
 
 def test_transform_fn_excludes_the_others(make_host):
     failure = failure_of(
-        make_host("def model_fn(d): ...\ndef transform_fn(m, b, c, a): ...\ndef input_fn(b, c): ...\ndef output_fn(p, a): ...\n")
+        make_host(
+            "def model_fn(d): ...\ndef transform_fn(m, b, c, a): ...\ndef input_fn(b, c): ...\ndef output_fn(p, a): ...\n"
+        )
     )
     assert failure.kind == "functions"
     assert "found transform_fn and input_fn, output_fn" in failure.reason
@@ -142,7 +147,9 @@ def test_an_image_that_is_no_presets(make_host):
 
 
 def test_a_preset_that_a_rehearsal_cannot_serve(make_host):
-    failure = failure_of(make_host(image="141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"))
+    failure = failure_of(
+        make_host(image="141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3")
+    )
     assert failure.kind == "environment"
     assert "cannot serve the runtime preset sklearn-1.2-1" in failure.reason
     assert "It can serve: sklearn-1.4-2" in failure.reason
@@ -150,7 +157,9 @@ def test_a_preset_that_a_rehearsal_cannot_serve(make_host):
 
 def test_requirements_pass_when_the_image_has_them_and_are_named_when_not(make_host, serve):
     serve(files={"code/requirements.txt": "# ours\nnumpy\npandas>=1.5\nscikit-learn==1.4.2\nscipy==1.*\n\n"})
-    failure = failure_of(make_host(files={"code/requirements.txt": "numpy==1.26.4\nlightgbm>=4 ; python_version>'3'\n"}))
+    failure = failure_of(
+        make_host(files={"code/requirements.txt": "numpy==1.26.4\nlightgbm>=4 ; python_version>'3'\n"})
+    )
     assert failure.kind == "import"
     assert "numpy==1.26.4 (the image has 2.1.0), lightgbm>=4 (the image has no lightgbm)" in failure.reason
 

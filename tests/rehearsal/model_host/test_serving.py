@@ -166,7 +166,9 @@ def test_the_containers_response_carries_custom_attributes(serve):
         """,
         environment={"MAINSTAGE_MODEL_VERSION": "7"},
     )
-    answer = host.invoke(b"[1]", content_type="application/json", accept="text/plain", custom_attributes="trace=1\r\nX: y")
+    answer = host.invoke(
+        b"[1]", content_type="application/json", accept="text/plain", custom_attributes="trace=1\r\nX: y"
+    )
     assert (answer.status, answer.custom_attributes) == (200, "mainstage-version=7")
 
 

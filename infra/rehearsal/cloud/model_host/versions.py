@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from mainstage.runtime_presets import RuntimePreset
@@ -13,7 +15,8 @@ _MAX_FILES = 50
 _MAX_READ_BYTES = 64 * 1024**2
 # scikit-learn writes its version into every estimator's state (BaseEstimator.__getstate__). Between the key and the
 # value stand pickle opcodes: memoize, then a short (0x8c) or long (X) string with its length.
-_SKLEARN = re.compile(rb"_sklearn_version(?:\x94|q.|r.{4})?(?:\x8c.|X.{4})(\d+\.\d+[\w.]*)", re.DOTALL)
+_SKLEARN = re.compile(rb"_sklearn_version(?:\x94|q.|r.{4})?(?:\x8c(.)|X(.{4}))", re.DOTALL)
+_VERSION = re.compile(rb"\d+\.\d+[\w.+]*")
 
 
 def version_problems(preset: RuntimePreset, warned: Iterable[Mapping[str, str]], model_folder: Path) -> list[str]:
@@ -50,7 +53,22 @@ def _sentence(preset: RuntimePreset, package: str, version: str, what: list[str]
 def _in_files(folder: Path) -> Iterable[tuple[str, str]]:
     files = sorted(path for path in folder.rglob("*") if path.suffix in _SAVED and path.is_file())
     for path in files[:_MAX_FILES]:
-        with path.open("rb") as file:
-            content = file.read(_MAX_READ_BYTES)
-        for version in sorted({match[1].decode() for match in _SKLEARN.finditer(content)}):
+        content = _content(path)
+        found = set()
+        for match in _SKLEARN.finditer(content):
+            length = int.from_bytes(match[1] or match[2], "little")
+            text = content[match.end() : match.end() + min(length, 40)]
+            if _VERSION.fullmatch(text):
+                found.add(text.decode())
+        for version in sorted(found):
             yield path.name, version
+
+
+def _content(path: Path) -> bytes:
+    """The file's first 64 MiB, decompressed when it is zlib or gzip (`joblib.dump(..., compress=3)`)."""
+    with path.open("rb") as file:
+        content = file.read(_MAX_READ_BYTES)
+    if content[:1] == b"x" or content[:2] == b"\x1f\x8b":
+        with suppress(zlib.error):
+            return zlib.decompressobj(wbits=47).decompress(content, _MAX_READ_BYTES)
+    return content
