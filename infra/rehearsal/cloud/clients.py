@@ -24,8 +24,6 @@ Handle = Callable[[HttpRequest], HttpResponse]
 
 IN_PROCESS_CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 3},
-    # Parameters are checked behind the door, for every client alike; a second check here would only hide it.
-    parameter_validation=True,
     connect_timeout=10,
     read_timeout=120,
 )
@@ -57,12 +55,11 @@ class DoorSession(boto3.Session):
         self._clients: dict[tuple[str, str | None], Any] = {}
         self.events.register_first("before-send", self._send)
 
-    def client(self, service_name: Any, region_name: str | None = None, **options: Any) -> Any:
+    def client(self, service_name: Any, region_name: str | None = None, *more: Any, **options: Any) -> Any:
         """A client of the service. Made once for each service and region, anew when other options are given."""
         with self._making:
-            if options:
-                options.setdefault("config", IN_PROCESS_CONFIG)
-                return super().client(service_name, region_name, **options)
+            if more or options:
+                return super().client(service_name, region_name, *more, **{"config": IN_PROCESS_CONFIG, **options})
             key = (str(service_name), region_name)
             if key not in self._clients:
                 self._clients[key] = super().client(service_name, region_name, config=IN_PROCESS_CONFIG)

@@ -12,18 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from infra.rehearsal.cloud import journal, overlay, references, validator, wire
 from infra.rehearsal.cloud.api import AwsError, Call, HttpRequest, HttpResponse
+from infra.rehearsal.cloud.iam.authorise import authorise
 from infra.rehearsal.cloud.moto_backend import MotoBackend, build_request, not_carried
 from infra.rehearsal.cloud.store import Store
 
 if TYPE_CHECKING:
     from infra.rehearsal.cloud.cloud import Cloud
-
-try:
-    from infra.rehearsal.cloud.iam.authorise import authorise  # pyright: ignore
-except ImportError:
-
-    def authorise(call: Call) -> None: ...
-
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +152,7 @@ class Door:
         request = call.request
         if not request.url:
             request = build_request(operation, call.params, endpoint_url, call.region)
-        return self._moto.forward(operation, request, call.account_id, endpoint_url)
+        return self._moto.forward(operation, request, call, endpoint_url)
 
     def _refusal(self, operation: wire.Operation, error: AwsError, request: HttpRequest) -> HttpResponse:
         return wire.write_error(operation.protocol, error, service=operation.service, method=request.method)

@@ -8,6 +8,7 @@ import functools
 import importlib
 import inspect
 import json
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 from unittest import mock
@@ -16,13 +17,13 @@ from urllib.parse import urlsplit
 from botocore.awsrequest import AWSPreparedRequest, create_request_object, prepare_request_dict
 from botocore.compat import HTTPHeaders
 from botocore.serialize import create_serializer
+from moto import settings
 from moto.core.base_backend import BackendDict
 from moto.core.botocore_stubber import BotocoreStubber
 from moto.core.config import default_user_config
 from moto.core.model_instances import reset_model_data
 from moto.core.responses import BaseResponse
 from moto.core.utils import camelcase_to_underscores, method_names_from_class
-from moto.ec2.models import amis
 from moto.iam.access_control import PermissionResult
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 from moto.iam.models import AWSManagedPolicy, IAMBackend, ManagedPolicy
@@ -30,7 +31,7 @@ from moto.kms import responses as kms_responses
 from moto.moto_api._internal import mock_random
 from moto.s3.models import FakeBucket
 
-from infra.rehearsal.cloud.api import AwsError, HttpRequest, HttpResponse
+from infra.rehearsal.cloud.api import AwsError, Call, HttpRequest, HttpResponse
 from infra.rehearsal.cloud.wire import Operation
 
 _S3_OPERATIONS = """
@@ -76,7 +77,7 @@ class MotoBackend:
             (kms_responses, "validate_policy", _no_opinion),
             (IAMBackend, "_init_aws_policies", _aws_policies),
             # Two thousand sample images of no account here: 0.1 s at each reset.
-            (amis.settings, "ec2_load_default_amis", lambda: False),
+            (settings, "ec2_load_default_amis", lambda: False),
         ):
             self._patches.enter_context(mock.patch.object(owner, name, replacement))
         default_user_config["lambda"] = {"use_docker": False}
@@ -101,12 +102,12 @@ class MotoBackend:
             return operation in S3_CARRIED
         return camelcase_to_underscores(operation) in _methods(service)
 
-    def forward(self, operation: Operation, request: HttpRequest, account_id: str, endpoint_url: str) -> HttpResponse:
+    def forward(self, operation: Operation, request: HttpRequest, call: Call, endpoint_url: str) -> HttpResponse:
         """moto's answer to a request. endpoint_url: AWS's own address of the service in the region."""
-        aws = urlsplit(endpoint_url)
+        aws = urlsplit(_prefixed(endpoint_url, operation, call.params))
         parts = urlsplit(request.url)
         headers = HTTPHeaders()
-        for name, value in {**request.headers, "host": aws.netloc, "x-moto-account-id": account_id}.items():
+        for name, value in {**request.headers, "host": aws.netloc, "x-moto-account-id": call.account_id}.items():
             headers[name] = value
         url = f"{aws.scheme}://{aws.netloc}{parts.path or '/'}" + (f"?{parts.query}" if parts.query else "")
         prepared = AWSPreparedRequest(request.method, url, headers, request.body, False)
@@ -132,11 +133,7 @@ def not_carried(service: str, operation: str, why: str) -> AwsError:
 def build_request(operation: Operation, params: dict[str, Any], endpoint_url: str, region: str) -> HttpRequest:
     """The request that a client would send for these parameters, unsigned; scope and region stand in the header."""
     serialized = create_serializer(operation.protocol).serialize_to_request(params, operation.model)
-    host_prefix = (operation.model.endpoint or {}).get("hostPrefix", "")
-    if host_prefix:
-        scheme, _, host = endpoint_url.partition("://")
-        endpoint_url = f"{scheme}://{host_prefix.format(**params)}{host}"
-    prepare_request_dict(serialized, endpoint_url)
+    prepare_request_dict(serialized, _prefixed(endpoint_url, operation, params))
     request = create_request_object(serialized).prepare()
     signing_name = operation.model.service_model.signing_name
     headers = {name.lower(): _text(value) for name, value in request.headers.items()}
@@ -144,12 +141,19 @@ def build_request(operation: Operation, params: dict[str, Any], endpoint_url: st
         f"AWS4-HMAC-SHA256 Credential=INTERNAL/20260101/{region}/{signing_name}/aws4_request,"
         " SignedHeaders=host, Signature=0"
     )
-    body = request.body or b""
+    body: Any = request.body or b""
     if hasattr(body, "read"):
         body = body.read()
     return HttpRequest(
         str(request.method), str(request.url), headers, body.encode() if isinstance(body, str) else bytes(body)
     )
+
+
+def _prefixed(endpoint_url: str, operation: Operation, params: Mapping[str, Any]) -> str:
+    """The address with what some operations put before the host, such as the account of S3 Control."""
+    prefix = (operation.model.endpoint or {}).get("hostPrefix", "")  # pyright: ignore[reportAttributeAccessIssue] - botocore's stubs say str, it is the trait's dict
+    scheme, _, host = endpoint_url.partition("://")
+    return f"{scheme}://{prefix.format(**params)}{host}"
 
 
 def _permitted(*_: Any) -> PermissionResult:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
-from waitress import create_server, wasyncore
+from waitress import wasyncore
+from waitress.server import create_server
 
 from infra.rehearsal.cloud.api import HttpRequest, HttpResponse
 

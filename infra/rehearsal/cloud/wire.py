@@ -159,7 +159,7 @@ def scope_of(request: HttpRequest, headers: Mapping[str, str]) -> Scope:
 def operation_named(service: str, operation: str) -> Operation:
     """An operation by botocore's names, in the service's main protocol. KeyError when there is none."""
     try:
-        model = get_service_model(service)
+        model: Any = get_service_model(service)
     except UnknownServiceError:
         raise KeyError(f"botocore has no service {service!r}") from None
     if operation not in model.operation_names:

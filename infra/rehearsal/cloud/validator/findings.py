@@ -37,9 +37,9 @@ def choices(value: Any, allowed: Iterable[Any]) -> str:
     return f"{nearest(value, names)}{len(names)} values are allowed, such as {', '.join(names[:3])}"
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """ "nearest is X; " or nothing."""
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+def nearest(value: Any, known: Iterable[str]) -> str:
+    """The known name that is most like a text, as the beginning of a sentence that goes on; empty for none."""
+    found = difflib.get_close_matches(value, list(known), n=1, cutoff=0.5) if isinstance(value, str) else []
     return f"nearest is {found[0]!r}; " if found else ""
 
 

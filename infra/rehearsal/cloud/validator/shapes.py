@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Any
 
 import regex
-from botocore.model import ListShape, MapShape, OperationModel, Shape, StringShape, StructureShape
 from moto.core.utils import get_service_model
 
 from infra.rehearsal.cloud.validator.findings import Finding, choices, joined, shown
@@ -39,24 +38,22 @@ class Pass:
 
 
 Check = Callable[[Any, str, Pass], None]
-
-_INTEGERS = ("integer", "long", "short", "byte", "biginteger")
-_FLOATS = ("float", "double", "bigdecimal")
+Shape = Any
+"""A shape of botocore's model. Its properties are cached by a descriptor that carries no types."""
 
 
 @functools.cache
 def check_of(service: str, operation: str) -> Check | None:
     """The check of an operation's input, or None when it takes nothing. KeyError for an unknown operation."""
-    model: OperationModel = get_service_model(service).operation_model(operation)
-    return Compiler(service).check(model.input_shape) if model.input_shape is not None else None
+    model: Any = get_service_model(service).operation_model(operation)
+    return _Compiler().check(model.input_shape) if model.input_shape is not None else None
 
 
-class Compiler:
+class _Compiler:
     """Compiles the shapes of one service. Shapes may contain themselves, so a member's check is looked up when it
     runs."""
 
-    def __init__(self, service: str):
-        self._service = service
+    def __init__(self) -> None:
         self._checks: dict[tuple[str, bool], Check] = {}
 
     def check(self, shape: Shape) -> Check:
@@ -73,21 +70,28 @@ class Compiler:
     def _compile(self, shape: Shape) -> Check:
         if shape.serialization.get("jsonvalue"):
             return _anything
-        if isinstance(shape, StructureShape):
-            return _anything if shape.is_document_type else self._structure(shape)
-        if isinstance(shape, ListShape):
-            return self._list(shape)
-        if isinstance(shape, MapShape):
-            return self._map(shape)
-        if isinstance(shape, StringShape) or shape.type_name in ("string", "character"):
-            return _string(shape)
-        if shape.type_name in _INTEGERS:
-            return _number(shape, "an integer", (int,))
-        if shape.type_name in _FLOATS:
-            return _number(shape, "a number", (int, float))
-        return {"boolean": _boolean, "timestamp": _timestamp, "blob": _blob(shape)}.get(shape.type_name, _anything)
+        match shape.type_name:
+            case "structure":
+                return _anything if shape.is_document_type else self._structure(shape)
+            case "list":
+                return self._list(shape)
+            case "map":
+                return self._map(shape)
+            case "string" | "character":
+                return _string(shape)
+            case "boolean":
+                return _boolean
+            case "timestamp":
+                return _timestamp
+            case "blob":
+                return _blob(shape)
+            case "float" | "double" | "bigdecimal":
+                return _number(shape, "a number", (int, float))
+            case "integer" | "long" | "short" | "byte" | "biginteger":
+                return _number(shape, "an integer", (int,))
+        return _anything
 
-    def _structure(self, shape: StructureShape) -> Check:
+    def _structure(self, shape: Shape) -> Check:
         checks = {name: self.check(member) for name, member in shape.members.items()}
         required = tuple(shape.required_members)
         is_union = bool(getattr(shape, "is_tagged_union", False))
@@ -114,7 +118,7 @@ class Compiler:
 
         return check
 
-    def _list(self, shape: ListShape) -> Check:
+    def _list(self, shape: Shape) -> Check:
         item_check = self.check(shape.member)
         count = _Range("entries", shape.metadata)
 
@@ -128,7 +132,7 @@ class Compiler:
 
         return check
 
-    def _map(self, shape: MapShape) -> Check:
+    def _map(self, shape: Shape) -> Check:
         key_check, value_check = self.check(shape.key), self.check(shape.value)
         count = _Range("entries", shape.metadata)
 
