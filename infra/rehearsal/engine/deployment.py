@@ -68,8 +68,6 @@ class Deployment:
         self.pool = pool
         self.hooks = Hooks(preview=settings.preview, warn=lambda urn, message: ledger.log("warning", message, urn))
         self.execution = Execution(ledger, pool, self.hooks, preview=settings.preview)
-        self.hidden: set[str] = set()
-        """URNs of default providers, which no program registers."""
         self._goals: dict[str, tuple[Goal, tuple[str, ...]]] = {}
         self._defaults: dict[str, str] = {}
         self._defaults_lock = threading.Lock()
@@ -141,7 +139,6 @@ class Deployment:
                 if version:
                     inputs["version"] = version
                 goal = Goal(type=f"{urns.PROVIDER_PREFIX}{package}", name=name, custom=True, inputs=inputs)
-                self.hidden.add(self.identify(goal)[0])
                 outcome = self.register(goal)
                 self._defaults[key] = f"{outcome.urn}::{outcome.id or UNKNOWN_TEXT}"
             return self._defaults[key]
@@ -341,7 +338,7 @@ class Deployment:
         return [
             as_registered(item, *self._goals[item.urn])
             for item in self.ledger.news()
-            if item.urn in self._goals and item.urn not in self.hidden and item.type != urns.STACK_TYPE
+            if item.urn in self._goals and not urns.is_default_provider(item.urn) and item.type != urns.STACK_TYPE
         ]
 
 

@@ -198,7 +198,7 @@ class Engine:
         deployment: Deployment,
         error: BaseException | None = None,
     ) -> None:
-        result.changes = summary.count(result.steps, deployment.hidden)
+        result.changes = summary.count(result.steps)
         result.resources = deployment.registered() or summary.from_state(self.state.resources(result.stack))
         result.outputs, result.secret_outputs = summary.exports(ledger.snapshot())
         result.logs += ledger.logs

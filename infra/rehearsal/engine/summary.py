@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from infra.rehearsal.engine import steps, urns
@@ -14,24 +14,28 @@ from infra.rehearsal.engine.state import ResourceState
 from infra.rehearsal.engine.values import contains_secret, plain
 
 # A resource may take several steps; it counts once, under the first of these that it took.
-_RANK = ("create-replacement", "import", "create", "update", "delete", "delete-replaced", "read", "same", "refresh")
-_COUNTED_AS = {"create-replacement": "replace", "delete-replaced": "delete"}
+_RANK = ("create-replacement", "import", "create", "update", "delete", "read", "same")
 
 
-def count(taken: Sequence[Step], hidden: Collection[str]) -> dict[str, int]:
-    """Resources by what became of them. What a refresh before a run found counts under "refresh" besides."""
+def count(taken: Sequence[Step]) -> dict[str, int]:
+    """Resources by what became of them.
+
+    What a refresh before a run found counts under "refresh" besides, and the deletion of something that an earlier run
+    replaced counts under "delete".
+    """
     by_urn: dict[str, set[str]] = {}
     for step in taken:
-        if step.urn not in hidden:
+        if not urns.is_default_provider(step.urn):
             by_urn.setdefault(step.urn, set()).add(step.op)
     counts: Counter[str] = Counter({"create": 0, "update": 0, "replace": 0, "delete": 0, "same": 0})
     for ops in by_urn.values():
-        counts["refresh"] += "refresh" in ops
         first = next((op for op in _RANK if op in ops), None)
-        if first is not None and first != "refresh":
-            counts[_COUNTED_AS.get(first, first)] += 1
-    if not counts["refresh"]:
-        del counts["refresh"]
+        if first is not None:
+            counts["replace" if first == "create-replacement" else first] += 1
+        if "delete-replaced" in ops and first != "create-replacement":
+            counts["delete"] += 1
+        if "refresh" in ops:
+            counts["refresh"] += 1
     return dict(counts)
 
 
@@ -72,12 +76,8 @@ def from_state(resources: Sequence[ResourceState]) -> list[Registered]:
     return [
         as_registered(item, _goal_of(item), item.aliases)
         for item in resources
-        if item.type != urns.STACK_TYPE and not item.delete and not _is_default_provider(item)
+        if item.type != urns.STACK_TYPE and not item.delete and not urns.is_default_provider(item.urn)
     ]
-
-
-def _is_default_provider(item: ResourceState) -> bool:
-    return urns.is_provider(item.type) and (item.name == "default" or item.name.startswith("default_"))
 
 
 def _goal_of(item: ResourceState) -> Goal:

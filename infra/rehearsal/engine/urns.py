@@ -63,6 +63,12 @@ def is_provider(type_: str) -> bool:
     return type_.startswith(PROVIDER_PREFIX)
 
 
+def is_default_provider(urn: str) -> bool:
+    """Whether the URN is that of a provider that no program registers: the engine makes it where none is given."""
+    name = name_of(urn)
+    return is_provider(type_of(urn)) and (name == "default" or name.startswith("default_"))
+
+
 def split_reference(reference: str) -> tuple[str, str]:
     """A provider reference, `<urn>::<id>`, as (urn, id)."""
     urn, _, id_ = reference.rpartition("::")

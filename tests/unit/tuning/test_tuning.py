@@ -23,7 +23,7 @@ def untouched():
     threshold, genuine, debug = gc.get_threshold(), vars(stack)["asyncio"], log.debug
     yield
     gc.set_threshold(*threshold)
-    vars(stack)["asyncio"] = genuine
+    stack.__dict__["asyncio"] = genuine
     log.debug = debug
 
 
