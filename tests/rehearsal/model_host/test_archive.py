@@ -10,6 +10,7 @@ import tarfile
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def assert_refused(archive: Path, tmp_path: Path, *words: str, **limits: int) -> None:
+def assert_refused(archive: Path, tmp_path: Path, *words: str, **limits: Any) -> None:
     before = tree(tmp_path)
     into = tmp_path / "out" / "model"
     with pytest.raises(BadArchive) as caught:
@@ -141,7 +142,7 @@ def test_a_header_that_is_a_bomb_costs_no_memory(tmp_path):
     header = tarfile.TarInfo("x")
     header.type, header.size = tarfile.XHDTYPE, size
     archive = tmp_path / "model.tar.gz"
-    with gzip.open(archive, "wb", compresslevel=1) as file:
+    with gzip.GzipFile(archive, "wb", compresslevel=1) as file:
         file.write(header.tobuf(tarfile.USTAR_FORMAT))
         for _ in range(size // 1_000_000):
             file.write(bytes(1_000_000))

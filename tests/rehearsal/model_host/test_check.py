@@ -6,6 +6,7 @@ import pickle
 import subprocess
 from pathlib import Path
 
+import joblib
 import pytest
 import sklearn
 from mainstage.runtime_presets import preset_named
@@ -31,7 +32,8 @@ RETRAIN = "retrain with scikit-learn==1.4.2"
 def saved_here(environments) -> bytes:
     """A classifier, pickled by the image's scikit-learn."""
     code = (
-        "import pickle, sys; from sklearn.datasets import load_iris; from sklearn.linear_model import LogisticRegression;"
+        "import pickle, sys; from sklearn.datasets import load_iris;"
+        "from sklearn.linear_model import LogisticRegression;"
         "sys.stdout.buffer.write(pickle.dumps(LogisticRegression(max_iter=500).fit(*load_iris(return_X_y=True))))"
     )
     python = environments.ensure(PRESET).python
@@ -81,8 +83,9 @@ def test_a_folder_is_checked_like_the_archive_that_is_made_of_it(environments, s
 def test_the_dev_environments_scikit_learn_is_another_one_and_is_refused(check):
     """Real objects, really saved by another version."""
     assert sklearn.__version__ != "1.4.2"
+    rows, classes = load_iris(return_X_y=True)
     for estimator in (LogisticRegression(max_iter=500), DecisionTreeClassifier()):
-        model = pickle.dumps(estimator.fit(*load_iris(return_X_y=True)))
+        model = pickle.dumps(estimator.fit(rows, classes))
         text = refusal(check, files={"model.pkl": model})
         assert f"saved with scikit-learn {sklearn.__version__}, and the image of sklearn-1.4-2 has 1.4.2" in text
         assert RETRAIN in text
@@ -164,7 +167,8 @@ def test_an_attempt_to_use_the_network_is_told(check):
         """
     )
     assert report.warnings == [
-        "the model tries to reach the network, which a rehearsal refuses: DNS look-up of example.com (inference.py line 6)"
+        "the model tries to reach the network, which a rehearsal refuses: "
+        "DNS look-up of example.com (inference.py line 6)"
     ]
 
 
@@ -184,6 +188,12 @@ def test_versions_are_read_from_any_pickle_without_loading_it(tmp_path: Path, pr
     problems = version_problems(preset_named(PRESET), [], tmp_path)
     assert len(problems) == 1
     assert problems[0].startswith(f"m.joblib: saved with scikit-learn {sklearn.__version__}, ")
+
+
+@pytest.mark.parametrize("compress", [3, ("gzip", 3)])
+def test_versions_are_read_from_compressed_files(tmp_path: Path, compress):
+    joblib.dump(LogisticRegression(), tmp_path / "m.joblib", compress=compress)
+    assert version_problems(preset_named(PRESET), [], tmp_path)[0].startswith("m.joblib: saved with scikit-learn")
 
 
 def test_the_images_own_version_is_no_problem(saved_here, tmp_path):

@@ -1,6 +1,7 @@
 """Environments of presets: found, built once, atomically, and clear when they cannot be had.
 
-The builds here use a lock without packages and so need no network; the real one is built once a machine by the other tests.
+The builds here use a lock without packages and so need no network; the real one is built once a
+machine by the other tests.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mainstage.runtime_presets import preset_named
 
 from infra.rehearsal.cloud.model_host import EnvironmentUnavailable, PresetEnvironments, environments, pythons
 
@@ -69,9 +71,10 @@ def test_it_is_built_beside_its_place_and_only_once(locks, tmp_path):
     runtime = made.ensure(PRESET, offline=True, progress=told.append)
     assert told == [f"building the environment of {PRESET} with Python {runtime.python_version}"]
     assert names(tmp_path / "made") == [runtime.folder.name]
-    assert runtime.differences[0].endswith(
-        "scikit-learn missing here, 1.4.2 in the image; numpy missing here, 2.1.0 in the image; pyarrow missing here, 17.0.0 in the image"
-    )
+    missing = [
+        f"{name} missing here, {version} in the image" for name, version in preset_named(PRESET).packages.items()
+    ]
+    assert runtime.differences[0].endswith("; ".join(missing))
     assert made.ensure(PRESET, progress=told.append) == runtime
     assert len(told) == 1
     refused = subprocess.run(

@@ -70,11 +70,8 @@ def test_without_model_fn(make_host):
 
 
 def test_transform_fn_excludes_the_others(make_host):
-    failure = failure_of(
-        make_host(
-            "def model_fn(d): ...\ndef transform_fn(m, b, c, a): ...\ndef input_fn(b, c): ...\ndef output_fn(p, a): ...\n"
-        )
-    )
+    functions = ("model_fn(d)", "transform_fn(m, b, c, a)", "input_fn(b, c)", "output_fn(p, a)")
+    failure = failure_of(make_host("".join(f"def {each}: ...\n" for each in functions)))
     assert failure.kind == "functions"
     assert "found transform_fn and input_fn, output_fn" in failure.reason
 

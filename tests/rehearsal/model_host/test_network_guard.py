@@ -1,4 +1,4 @@
-"""A model that tries the network is refused and named: in its process, in Python that it starts, and in any other program."""
+"""A model that tries the network is refused and named, in its process and in Python that it starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person's inference.py meets: the contract of the AWS image (aws/sagemaker-containers, aws/sagemaker-scikit-learn-container)."""
+"""What a person's inference.py meets: the contract of the AWS image, whose sources script_mode.py names."""
 
 from __future__ import annotations
 
