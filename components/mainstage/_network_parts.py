@@ -19,7 +19,7 @@ class Site:
     name: str
     parent: pulumi.Resource
     account: Account
-    vpc: aws.ec2.Vpc
+    vpc: "aws.ec2.Vpc"
     zones: tuple[str, ...]
     tags: dict[str, pulumi.Input[str]]
 
@@ -36,9 +36,9 @@ class Site:
 class Tier:
     """Subnets of one kind, with the route table of each."""
 
-    subnets: tuple[aws.ec2.Subnet, ...]
-    tables: tuple[aws.ec2.RouteTable, ...]
-    associations: tuple[aws.ec2.RouteTableAssociation, ...]
+    subnets: "tuple[aws.ec2.Subnet, ...]"
+    tables: "tuple[aws.ec2.RouteTable, ...]"
+    associations: "tuple[aws.ec2.RouteTableAssociation, ...]"
 
 
 def private_tier(site: Site, blocks: Sequence[str]) -> Tier:
@@ -107,7 +107,7 @@ def nat(site: Site, *, per_zone: bool, public: Tier, private: Tier) -> None:
         )
 
 
-def s3_endpoint(site: Site, tables: Sequence[aws.ec2.RouteTable]) -> aws.ec2.VpcEndpoint:
+def s3_endpoint(site: Site, tables: "Sequence[aws.ec2.RouteTable]") -> "aws.ec2.VpcEndpoint":
     """The gateway endpoint of S3 in the given route tables. It costs nothing."""
     return aws.ec2.VpcEndpoint(
         f"{site.name}-s3-endpoint",
@@ -122,8 +122,8 @@ def s3_endpoint(site: Site, tables: Sequence[aws.ec2.RouteTable]) -> aws.ec2.Vpc
 
 
 def interface_endpoints(
-    site: Site, services: Sequence[str], subnets: Sequence[aws.ec2.Subnet]
-) -> aws.ec2.SecurityGroup:
+    site: Site, services: Sequence[str], subnets: "Sequence[aws.ec2.Subnet]"
+) -> "aws.ec2.SecurityGroup":
     """An endpoint for each service in every private subnet, behind one group that takes HTTPS from the VPC."""
     group = aws.ec2.SecurityGroup(
         f"{site.name}-endpoints",
@@ -218,7 +218,7 @@ def flow_logs(
     )
 
 
-def _subnet(site: Site, suffix: str, zone: str, block: str) -> aws.ec2.Subnet:
+def _subnet(site: Site, suffix: str, zone: str, block: str) -> "aws.ec2.Subnet":
     return aws.ec2.Subnet(
         f"{site.name}-{suffix}",
         vpc_id=site.vpc.id,
@@ -231,14 +231,14 @@ def _subnet(site: Site, suffix: str, zone: str, block: str) -> aws.ec2.Subnet:
     )
 
 
-def _table(site: Site, suffix: str) -> aws.ec2.RouteTable:
+def _table(site: Site, suffix: str) -> "aws.ec2.RouteTable":
     # No inline routes: they would own all routes of the table and delete those of Route resources.
     return aws.ec2.RouteTable(f"{site.name}-{suffix}", vpc_id=site.vpc.id, tags=site.tagged(suffix), opts=site.child())
 
 
 def _associate(
-    site: Site, suffix: str, subnet: aws.ec2.Subnet, table: aws.ec2.RouteTable
-) -> aws.ec2.RouteTableAssociation:
+    site: Site, suffix: str, subnet: "aws.ec2.Subnet", table: "aws.ec2.RouteTable"
+) -> "aws.ec2.RouteTableAssociation":
     return aws.ec2.RouteTableAssociation(
         f"{site.name}-{suffix}", subnet_id=subnet.id, route_table_id=table.id, opts=site.child()
     )

@@ -45,7 +45,8 @@ class Statement:
     """Why the statement has to exist: what fails without it. For whoever reads or tests the component; AWS never
     sees it."""
     actions: Sequence[str]
-    resources: Sequence[Text]
+    resources: pulumi.Input[Sequence[Text]]
+    """ARNs, or an Output of them when even their number is not known yet."""
     effect: str = "Allow"
     principals: Optional[Mapping[str, Sequence[Text]]] = None
     """Principal block of a resource policy: `{"Service": [...]}`, `{"AWS": [...]}`; `{"*": []}` stands for
@@ -59,7 +60,8 @@ class Statement:
             service, _, operation = action.partition(":")
             if not operation or "*" in action:
                 raise ValueError(f"statement {self.sid}: write the action {action!r} out, as service:Operation")
-            if "*" in self.resources and self.effect == "Allow" and not self.attached_to_resource:
+            everything = isinstance(self.resources, Sequence) and "*" in self.resources
+            if everything and self.effect == "Allow" and not self.attached_to_resource:
                 if action not in WILDCARD_ACTIONS:
                     raise ValueError(
                         f"statement {self.sid}: {action} can be narrowed to a resource; do not give it '*'"
@@ -74,7 +76,7 @@ class Statement:
             everybody = "*" in self.principals
             block["Principal"] = "*" if everybody else {kind: list(who) for kind, who in self.principals.items()}
         block["Action"] = sorted(self.actions)
-        block["Resource"] = list(self.resources)
+        block["Resource"] = list(self.resources) if isinstance(self.resources, Sequence) else self.resources
         if self.conditions:
             block["Condition"] = {operator: dict(keys) for operator, keys in self.conditions.items()}
         return block

@@ -8,6 +8,7 @@ right. Values that are not known yet (Outputs) are taken where the field allows 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Optional, Union
 
 import pulumi
@@ -85,12 +86,15 @@ class Reader:
         *,
         path: str = "",
         problems: Optional[list[Problem]] = None,
+        explained: Mapping[str, str] = MappingProxyType({}),
     ):
+        """`explained` says of some unknown arguments why they are not there and what to do instead."""
         self.component = component
         self.name = name
         self._path = path
         self._problems: list[Problem] = [] if problems is None else problems
         self._known = tuple(_annotations(args_type))
+        self._explained = explained
         self._required = frozenset(getattr(args_type, "__required_keys__", ()))
         given = {} if args is None else args
         if not isinstance(given, Mapping):
@@ -105,7 +109,7 @@ class Reader:
             if key in self._known:
                 continue
             close = nearest(str(key), self._known)
-            fix = f'write "{close}"' if close else "remove it"
+            fix = self._explained.get(str(key)) or (f'write "{close}"' if close else "remove it")
             self.refuse(str(key), self._values[key], ", ".join(sorted(self._known)), fix)
 
     # -- problems ------------------------------------------------------------------------
@@ -114,6 +118,15 @@ class Reader:
         """Adds a problem. The reading goes on, so that a person sees all of them at once."""
         shown = "nothing" if got is _MISSING else show(got)
         self._problems.append(Problem(self._full(field), shown, allowed, fix))
+
+    def add(self, problem: Problem) -> None:
+        """Adds a problem that was found elsewhere."""
+        self._problems.append(problem)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What was refused so far."""
+        return tuple(self._problems)
 
     def finish(self) -> None:
         """Raises one `ComponentArgsError` when anything was refused."""

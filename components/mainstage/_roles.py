@@ -14,8 +14,8 @@ from ._policy import Statement, document, trust
 class ServiceRole:
     """The role and its policy. Whatever takes the role depends on the policy too, or it starts without permissions."""
 
-    role: aws.iam.Role
-    policy: aws.iam.RolePolicy
+    role: "aws.iam.Role"
+    policy: "aws.iam.RolePolicy"
 
 
 def service_role(

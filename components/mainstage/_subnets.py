@@ -1,7 +1,7 @@
 """Subnets of a VPC by pure arithmetic.
 
-The layout never depends on how many zones are asked for, nor on whether there are public subnets: a zone that is added later,
-or a NAT gateway, moves no subnet, and a moved subnet would be replaced with everything in it.
+The layout never depends on how many zones are asked for, nor on whether there are public subnets: a zone that is added
+later, or a NAT gateway, moves no subnet, and a moved subnet would be replaced with everything in it.
 
     lower half      private subnets, one slot of a sixteenth of the VPC for each of eight zones
     third quarter   public subnets, one slot of a thirty-second of the VPC for each of eight zones
@@ -30,7 +30,7 @@ class SubnetPlan:
 
 
 def plan_subnets(cidr_block: str, zones: int) -> SubnetPlan:
-    """The subnets of `zones` zones. Raises ValueError when the block is no network of /16 to /23, or the zones too many."""
+    """The subnets of `zones` zones. Raises ValueError for a block outside /16 to /23 and for too many zones."""
     network = ipaddress.IPv4Network(cidr_block)
     if not LARGEST_VPC <= network.prefixlen <= SMALLEST_VPC:
         raise ValueError(f"{cidr_block}: the layout needs a block of /{LARGEST_VPC} to /{SMALLEST_VPC}")

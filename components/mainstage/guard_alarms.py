@@ -345,11 +345,11 @@ class GuardAlarms(pulumi.ComponentResource):
         self.register_outputs({"alarm_names": self.alarm_names, "alarm_arns": self.alarm_arns})
 
     @property
-    def resources(self) -> tuple[aws.cloudwatch.MetricAlarm, ...]:
+    def resources(self) -> "tuple[aws.cloudwatch.MetricAlarm, ...]":
         """The alarms, for `depends_on`: an endpoint depends on these and never on the component (a long chain)."""
         return self._alarms
 
-    def _alarm(self, name: str, guard: str, resolved: _Resolved) -> aws.cloudwatch.MetricAlarm:
+    def _alarm(self, name: str, guard: str, resolved: _Resolved) -> "aws.cloudwatch.MetricAlarm":
         topic = resolved.ticket_topic_arn if guard == "stop" else resolved.page_topic_arn
         runbook = f"{resolved.runbook_base_url}/{RUNBOOK_SLUGS[guard]}.md"
         return aws.cloudwatch.MetricAlarm(

@@ -179,7 +179,7 @@ class ModelRegistry(pulumi.ComponentResource):
             opts=opts,
         )
 
-    def _repository(self, name: str, resolved: _Resolved) -> aws.ecr.Repository:
+    def _repository(self, name: str, resolved: _Resolved) -> "aws.ecr.Repository":
         repository = aws.ecr.Repository(
             f"{name}-repository",
             name=resolved.repository_name,
@@ -213,7 +213,7 @@ class ModelRegistry(pulumi.ComponentResource):
         )
         return repository
 
-    def _group(self, name: str, model: str, resolved: _Resolved) -> aws.sagemaker.ModelPackageGroup:
+    def _group(self, name: str, model: str, resolved: _Resolved) -> "aws.sagemaker.ModelPackageGroup":
         return aws.sagemaker.ModelPackageGroup(
             f"{name}-group-{model}",
             model_package_group_name=_group_name(resolved, model),

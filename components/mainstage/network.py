@@ -16,8 +16,8 @@ from ._resolve import Reader
 from ._subnets import LARGEST_VPC, MOST_ZONES, SMALLEST_VPC, SubnetPlan, plan_subnets
 
 NAT_CHOICES = ("none", "one", "per_zone")
-"""`none`: private subnets reach AWS through endpoints and nothing else. `one`: one gateway for all zones, which fall with
-its zone. `per_zone`: one gateway in each."""
+"""`none`: private subnets reach AWS through endpoints and nothing else. `one`: one gateway for all zones, which fall
+with its zone. `per_zone`: one gateway in each."""
 
 CIDR = Pattern(r"\d{1,3}(\.\d{1,3}){3}/\d{1,2}", "an IPv4 block such as 10.20.0.0/16", maximum=18)
 ZONE = Pattern(r"[a-z]{2}(-[a-z]+)+-\d[a-z]", "an availability zone such as eu-west-1a", maximum=24)
@@ -183,8 +183,12 @@ def _read_layout(reader: Reader, account: Account) -> tuple[str, tuple[str, ...]
     return cidr_block, zones, plan_subnets(cidr_block, min(len(zones), MOST_ZONES) or 1)
 
 
+def _texts(values: pulumi.Input[Sequence[pulumi.Input[str]]]) -> pulumi.Output[list[str]]:
+    return pulumi.Output.from_input(values).apply(lambda known: [str(value) for value in known])
+
+
 class Network(pulumi.ComponentResource):
-    """A VPC with private subnets and endpoints to AWS, and public ones when there is NAT. Or an existing VPC, adopted."""
+    """A VPC with private subnets and endpoints to AWS, public subnets with NAT. Or an existing VPC, adopted."""
 
     vpc_id: pulumi.Output[str]
     """Id of the VPC."""
@@ -221,8 +225,8 @@ class Network(pulumi.ComponentResource):
     def _adopt(self, existing: _Existing) -> None:
         self.vpc_id = pulumi.Output.from_input(existing.vpc_id)
         self.cidr_block = pulumi.Output.from_input(existing.cidr_block)
-        self.private_subnet_ids = pulumi.Output.from_input(existing.private_subnet_ids).apply(list)
-        self.public_subnet_ids = pulumi.Output.from_input(existing.public_subnet_ids).apply(list)
+        self.private_subnet_ids = _texts(existing.private_subnet_ids)
+        self.public_subnet_ids = _texts(existing.public_subnet_ids)
         self.s3_prefix_list_id = pulumi.Output.from_input(existing.s3_prefix_list_id)
         self.endpoint_security_group_id = pulumi.Output.from_input(existing.endpoint_security_group_id)
 

@@ -217,7 +217,7 @@ class SecureBucket(pulumi.ComponentResource):
         return {"bucket_name": ready.apply(lambda parts: parts[0]), "bucket_arn": ready.apply(lambda parts: parts[1])}
 
 
-def _lifecycle(resolved: _Resolved) -> list[aws.s3.BucketLifecycleConfigurationRuleArgsDict]:
+def _lifecycle(resolved: _Resolved) -> "list[aws.s3.BucketLifecycleConfigurationRuleArgsDict]":
     rules: list[aws.s3.BucketLifecycleConfigurationRuleArgsDict] = [
         {
             "id": "end-old-versions",

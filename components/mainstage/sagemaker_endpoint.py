@@ -1,0 +1,238 @@
+"""SageMakerEndpoint: a model version behind InvokeEndpoint, with the role, logs and guards that it needs."""
+
+from collections.abc import Sequence
+from typing import Optional
+
+import pulumi
+import pulumi_aws as aws
+
+from ._autoscaling import AutoscalingArgs, autoscale
+from ._endpoint_args import (
+    DataCaptureArgs,
+    EndpointNetworkArgs,
+    KeptReleaseArgs,
+    Resolved,
+    SageMakerEndpointArgs,
+    resolve,
+)
+from ._execution_role import Needs, execution_statements, invoke_statement
+from ._policy import Text, document
+from ._release import Fleet, Release, config_name_of, declare
+from ._release_rules import DeploymentArgs
+from ._roles import ServiceRole, service_role
+from .guard_alarms import EndpointIdentity, GuardAlarms, guard_alarm_names
+
+__all__ = [
+    "AutoscalingArgs",
+    "DataCaptureArgs",
+    "DeploymentArgs",
+    "EndpointNetworkArgs",
+    "KeptReleaseArgs",
+    "SageMakerEndpoint",
+    "SageMakerEndpointArgs",
+]
+
+
+class SageMakerEndpoint(pulumi.ComponentResource):
+    """One model version behind InvokeEndpoint: role, logs, guards, model, configuration, endpoint, autoscaling.
+
+    While `awaiting`, everything but the last four is there, and the names that it will have are handed out.
+    """
+
+    endpoint_name: pulumi.Output[str]
+    """Name of the endpoint. While awaiting, the name that it will have."""
+    endpoint_arn: pulumi.Output[str]
+    """ARN of the endpoint. While awaiting, the one that it will have."""
+    endpoint_config_name: pulumi.Output[str]
+    """Name of the configuration that is asked for; `<endpoint>-awaiting` while awaiting."""
+    execution_role_arn: pulumi.Output[str]
+    """ARN of the role that the model runs under."""
+    log_group_name: pulumi.Output[str]
+    """Log group of the containers."""
+    peak_instance_count: pulumi.Output[float]
+    """Most instances at once: both fleets during a release, at autoscaling's maximum."""
+    identity: EndpointIdentity
+    """Names, ARNs and metric dimensions for alarms, dashboards and callers."""
+
+    def __init__(self, name: str, args: SageMakerEndpointArgs, opts: Optional[pulumi.ResourceOptions] = None):
+        """Raises ComponentArgsError with every problem of the arguments, and every release that AWS would refuse."""
+        super().__init__("mainstage:index:SageMakerEndpoint", name, {}, opts)
+        resolved = resolve(name, args)
+        self._name = name
+        group_id, rules = self._security_group(resolved)
+        logs = self._log_group(resolved)
+        taken = self._execution_role(resolved, group_id)
+        fleet = self._fleet(resolved, taken, group_id, [taken.policy, *rules])
+        config_name = f"{resolved.endpoint_name}-awaiting"
+        if resolved.release is not None:
+            config_name = config_name_of(fleet, resolved.release)
+        self.identity = {
+            "endpoint_name": resolved.endpoint_name,
+            "endpoint_arn": resolved.account.arn("sagemaker", f"endpoint/{resolved.endpoint_name}"),
+            "endpoint_config_name": config_name,
+            "variant_name": resolved.variant_name,
+            "model_name": resolved.model_name,
+            "guard_alarm_names": guard_alarm_names(resolved.endpoint_name),
+        }
+        guards = GuardAlarms(
+            f"{name}-guards",
+            {
+                "identity": self.identity,
+                "slo": args["slo"],
+                "page_topic_arn": resolved.page_topic_arn,
+                "ticket_topic_arn": resolved.ticket_topic_arn,
+                "runbook_base_url": resolved.runbook_base_url,
+                "tags": resolved.tags,
+            },
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        if resolved.release is not None:
+            self._serve(resolved, fleet, resolved.release, [*guards.resources, logs, taken.policy])
+        self.endpoint_name = pulumi.Output.from_input(resolved.endpoint_name)
+        self.endpoint_arn = pulumi.Output.from_input(self.identity["endpoint_arn"])
+        self.endpoint_config_name = pulumi.Output.from_input(config_name)
+        self.execution_role_arn = taken.role.arn
+        self.log_group_name = logs.name
+        instances = resolved.autoscaling.maximum if resolved.autoscaling else resolved.instance_count
+        self.peak_instance_count = pulumi.Output.from_input(float(resolved.deployment.peak_instances(instances)))
+        self.register_outputs(
+            {
+                "endpoint_name": self.endpoint_name,
+                "endpoint_arn": self.endpoint_arn,
+                "endpoint_config_name": self.endpoint_config_name,
+                "execution_role_arn": self.execution_role_arn,
+                "log_group_name": self.log_group_name,
+                "peak_instance_count": self.peak_instance_count,
+                "identity": self.identity,
+            }
+        )
+
+    def grant_invoke(self, role_name: pulumi.Input[str], *, grantee: str = "caller") -> "aws.iam.RolePolicy":
+        """Lets a role invoke this endpoint and nothing else. `grantee` names the caller, once for each grant."""
+        return aws.iam.RolePolicy(
+            f"{self._name}-invoke-by-{grantee}",
+            role=role_name,
+            policy=document([invoke_statement(self.identity["endpoint_arn"])]),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _security_group(self, resolved: Resolved) -> tuple[Optional[Text], list[pulumi.Resource]]:
+        """The model's own group: nothing comes in; out go HTTPS to S3 and to endpoints inside the VPC."""
+        network = resolved.network
+        if network is None:
+            return None, []
+        child = pulumi.ResourceOptions(parent=self)
+        group = aws.ec2.SecurityGroup(
+            f"{self._name}-security-group",
+            vpc_id=network.vpc_id,
+            # A changed description replaces the group, which hangs while a model uses it: it never changes.
+            description="A model in SageMaker: HTTPS to S3 and to interface endpoints, nothing else",
+            tags={**resolved.tags, "Name": resolved.endpoint_name},
+            opts=child,
+        )
+        to_s3 = aws.vpc.SecurityGroupEgressRule(
+            f"{self._name}-https-to-s3",
+            security_group_id=group.id,
+            description="HTTPS to S3",
+            ip_protocol="tcp",
+            from_port=443,
+            to_port=443,
+            prefix_list_id=network.s3_prefix_list_id,
+            tags=resolved.tags,
+            opts=child,
+        )
+        to_endpoints = aws.vpc.SecurityGroupEgressRule(
+            f"{self._name}-https-to-endpoints",
+            security_group_id=group.id,
+            description="HTTPS to interface endpoints in the VPC",
+            ip_protocol="tcp",
+            from_port=443,
+            to_port=443,
+            cidr_ipv4=network.cidr_block,
+            tags=resolved.tags,
+            opts=child,
+        )
+        return group.id, [to_s3, to_endpoints]
+
+    def _log_group(self, resolved: Resolved) -> "aws.cloudwatch.LogGroup":
+        return aws.cloudwatch.LogGroup(
+            f"{self._name}-logs",
+            name=resolved.log_group_name,
+            # Left out, logs are kept for ever.
+            retention_in_days=resolved.log_retention_days,
+            kms_key_id=resolved.kms_key_arn,
+            log_group_class="STANDARD",
+            tags=resolved.tags,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                protect=resolved.deletion_protection,
+                retain_on_delete=resolved.deletion_protection,
+            ),
+        )
+
+    def _execution_role(self, resolved: Resolved, group_id: Optional[Text]) -> ServiceRole:
+        account = resolved.account
+        needs = Needs(
+            account=account,
+            endpoint_name=resolved.endpoint_name,
+            repository_arns=resolved.repository_arns,
+            registry_objects=resolved.registry_objects,
+            kms_key_arn=resolved.kms_key_arn,
+            log_group_name=resolved.log_group_name,
+            capture_objects=resolved.capture_objects,
+            subnet_ids=resolved.network.subnet_ids if resolved.network else None,
+            security_group_id=group_id,
+        )
+        return service_role(
+            f"{self._name}-execution",
+            parent=self,
+            service="sagemaker.amazonaws.com",
+            account_id=account.account_id,
+            source_arn=account.arn("sagemaker", "*"),
+            description=f"What the endpoint {resolved.endpoint_name} may do",
+            statements=execution_statements(needs),
+            boundary=resolved.permissions_boundary_arn,
+            tags=resolved.tags,
+        )
+
+    def _fleet(
+        self,
+        resolved: Resolved,
+        taken: ServiceRole,
+        group_id: Optional[Text],
+        depends_on: Sequence[pulumi.Resource],
+    ) -> Fleet:
+        return Fleet(
+            name=self._name,
+            parent=self,
+            endpoint_name=resolved.endpoint_name,
+            variant_name=resolved.variant_name,
+            instance_type=resolved.instance_type,
+            instance_count=resolved.instance_count,
+            network_isolation=resolved.network_isolation,
+            subnet_ids=resolved.network.subnet_ids if resolved.network else None,
+            security_group_id=group_id,
+            kms_key_arn=resolved.kms_key_arn,
+            capture=resolved.capture,
+            retain=resolved.deletion_protection,
+            role_arn=taken.role.arn,
+            depends_on=depends_on,
+            tags=resolved.tags,
+        )
+
+    def _serve(self, resolved: Resolved, fleet: Fleet, release: Release, depends_on: Sequence[pulumi.Resource]) -> None:
+        for earlier in resolved.keep:
+            declare(fleet, earlier)
+        declared = declare(fleet, release)
+        endpoint = aws.sagemaker.Endpoint(
+            f"{self._name}-endpoint",
+            name=resolved.endpoint_name,
+            endpoint_config_name=declared.configuration.name,
+            # The alarms are in it from the first version: adding one later replaces the live endpoint.
+            deployment_config=resolved.deployment.block(list(guard_alarm_names(resolved.endpoint_name).values())),
+            tags=resolved.tags,
+            # Single resources, never the component of the alarms: that would mean all its children, a quadratic chain.
+            opts=pulumi.ResourceOptions(parent=self, protect=resolved.deletion_protection, depends_on=list(depends_on)),
+        )
+        if resolved.autoscaling is not None:
+            autoscale(self._name, resolved.autoscaling, parent=self, endpoint=endpoint, variant=resolved.variant_name)
