@@ -1,0 +1,209 @@
+"""Least privilege: each statement of each role is taken away in turn, and something that a rehearsal does fails.
+
+A statement that nobody misses is a statement too many.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from served import Served, checkout, serving
+
+ENDPOINT = "staging-iris"
+WAIT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Statement:
+    role: str
+    policy: str
+    sid: str
+
+
+@pytest.fixture(scope="module")
+def staging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """staging has what dev goes without: flow logs."""
+    with serving(checkout(tmp_path_factory.mktemp("checkout")), "--env", "staging") as served:
+        yield served
+
+
+def roles(iam: Any) -> list[str]:
+    return [role["RoleName"] for page in iam.get_paginator("list_roles").paginate() for role in page["Roles"]]
+
+
+def statements(iam: Any) -> list[tuple[Statement, dict[str, Any]]]:
+    found = []
+    for role in roles(iam):
+        for policy in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+            document = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+            found += [(Statement(role, policy, each["Sid"]), document) for each in document["Statement"]]
+    return found
+
+
+def exercise(served: Served, turn: str) -> list[str]:
+    """Does again what SageMaker and the VPC do for a release; returns what went wrong.
+
+    The endpoint is updated to a copy of its configuration, asked, and its traces are looked for: log, captured data,
+    utilisation metric, network interfaces, flow log records.
+    """
+    sagemaker = served.client("sagemaker")
+    live = sagemaker.describe_endpoint_config(
+        EndpointConfigName=sagemaker.describe_endpoint(EndpointName=ENDPOINT)["EndpointConfigName"]
+    )
+    name = f"copy-{turn}"
+    copied = ("ProductionVariants", "DataCaptureConfig", "KmsKeyId")
+    sagemaker.create_endpoint_config(
+        EndpointConfigName=name, **{member: live[member] for member in copied if member in live}
+    )
+    before = traces(served)
+    sagemaker.update_endpoint(EndpointName=ENDPOINT, EndpointConfigName=name, RetainDeploymentConfig=True)
+    described = settled(sagemaker)
+    wrong = []
+    if described["EndpointConfigName"] != name or described["EndpointStatus"] != "InService":
+        wrong.append(described.get("FailureReason") or described["EndpointStatus"])
+    else:
+        served.client("sagemaker-runtime").invoke_endpoint(
+            EndpointName=ENDPOINT,
+            ContentType="application/json",
+            Body=json.dumps(
+                {"instances": [{"sepal_length": 5, "sepal_width": 3, "petal_length": 1, "petal_width": 0.2}]}
+            ),
+        )
+        # Going on to a second copy ends the first fleet: what it captured and logged is flushed.
+        again = f"again-{turn}"
+        sagemaker.create_endpoint_config(
+            EndpointConfigName=again, **{member: live[member] for member in copied if member in live}
+        )
+        sagemaker.update_endpoint(EndpointName=ENDPOINT, EndpointConfigName=again, RetainDeploymentConfig=True)
+        settled(sagemaker)
+        after = traces(served)
+        wrong += [f"no new {what}" for what, count in after.items() if what != "interfaces" and count <= before[what]]
+        if after["interfaces"] != before["interfaces"]:
+            wrong.append(f"{after['interfaces']} network interfaces instead of {before['interfaces']}")
+    return wrong
+
+
+def settled(sagemaker: Any) -> dict[str, Any]:
+    end = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < end:
+        described = sagemaker.describe_endpoint(EndpointName=ENDPOINT)
+        if described["EndpointStatus"] not in ("Creating", "Updating", "SystemUpdating", "RollingBack"):
+            return described
+        time.sleep(0.05)
+    raise AssertionError(f"the endpoint is {described['EndpointStatus']} after {WAIT_SECONDS} s")
+
+
+def traces(served: Served) -> dict[str, int]:
+    """What a fleet leaves behind, counted."""
+    logs, metrics, ec2 = served.client("logs"), served.client("cloudwatch"), served.client("ec2")
+    streams = logs.describe_log_streams(logGroupName=f"/aws/sagemaker/Endpoints/{ENDPOINT}")["logStreams"]
+    flow_groups = [group["LogGroupName"] for group in ec2.describe_flow_logs()["FlowLogs"]]
+    flow_records = sum(len(logs.filter_log_events(logGroupName=group)["events"]) for group in flow_groups)
+    utilisation = metrics.get_metric_statistics(
+        Namespace="/aws/sagemaker/Endpoints",
+        MetricName="MemoryUtilization",
+        Dimensions=[{"Name": "EndpointName", "Value": ENDPOINT}, {"Name": "VariantName", "Value": "stable"}],
+        StartTime=time.time() - 3600,
+        EndTime=time.time() + 60,
+        Period=3600,
+        Statistics=["SampleCount"],
+    )["Datapoints"]
+    bucket = next(b["Name"] for b in served.client("s3").list_buckets()["Buckets"] if "-capture-" in b["Name"])
+    return {
+        "log stream": len(streams),
+        "flow log record": flow_records,
+        "utilisation point": int(sum(point["SampleCount"] for point in utilisation)),
+        "captured object": served.client("s3").list_objects_v2(Bucket=bucket)["KeyCount"],
+        "interfaces": len(ec2.describe_network_interfaces()["NetworkInterfaces"]),
+    }
+
+
+def test_each_statement_of_each_role_is_needed(staging: Served) -> None:
+    iam = staging.client("iam")
+    assert exercise(staging, "whole") == []
+    not_missed = []
+    everything = statements(iam)
+    assert {statement.role for statement, _ in everything} == {
+        role for role in roles(iam) if iam.list_role_policies(RoleName=role)["PolicyNames"]
+    }
+    for number, (statement, document) in enumerate(everything):
+        without = {
+            **document,
+            "Statement": [each for each in document["Statement"] if each["Sid"] != statement.sid],
+        }
+        if without["Statement"]:
+            iam.put_role_policy(
+                RoleName=statement.role, PolicyName=statement.policy, PolicyDocument=json.dumps(without)
+            )
+        else:
+            iam.delete_role_policy(RoleName=statement.role, PolicyName=statement.policy)
+        try:
+            if not exercise(staging, str(number)):
+                not_missed.append(statement)
+        finally:
+            iam.put_role_policy(
+                RoleName=statement.role, PolicyName=statement.policy, PolicyDocument=json.dumps(document)
+            )
+    assert not_missed == []
+    assert exercise(staging, "healed") == []
+
+
+def test_every_role_has_the_boundary_and_a_narrow_trust(staging: Served) -> None:
+    iam = staging.client("iam")
+    account = staging.target.account_id
+    found = roles(iam)
+    assert found
+    for name in found:
+        role = iam.get_role(RoleName=name)["Role"]
+        boundary = role["PermissionsBoundary"]["PermissionsBoundaryArn"]
+        assert boundary == f"arn:aws:iam::{account}:policy/mainstage-staging-boundary"
+        for statement in role["AssumeRolePolicyDocument"]["Statement"]:
+            assert statement["Condition"]["StringEquals"]["aws:SourceAccount"] == account
+
+
+def test_no_role_names_a_wildcard_action(staging: Served) -> None:
+    wild = [
+        (statement, action)
+        for statement, document in statements(staging.client("iam"))
+        for each in document["Statement"]
+        for action in ([each["Action"]] if isinstance(each["Action"], str) else each["Action"])
+        if "*" in action
+    ]
+    assert wild == []
+
+
+def test_the_boundary_narrows_what_the_role_allows(staging: Served, tmp_path: Path) -> None:
+    """A statement added by hand to a role does not reach beyond the boundary."""
+    iam = staging.client("iam")
+    role = next(name for name in roles(iam) if ENDPOINT in name)
+    wide = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iam:CreateUser", "Resource": "*"}]}
+    trust = iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
+    mine = {
+        "Effect": "Allow",
+        "Principal": {"AWS": staging.client("sts").get_caller_identity()["Arn"]},
+        "Action": "sts:AssumeRole",
+    }
+    iam.put_role_policy(RoleName=role, PolicyName="added-by-hand", PolicyDocument=json.dumps(wide))
+    iam.update_assume_role_policy(
+        RoleName=role, PolicyDocument=json.dumps({**trust, "Statement": [*trust["Statement"], mine]})
+    )
+    try:
+        taken = staging.client("sts").assume_role(
+            RoleArn=iam.get_role(RoleName=role)["Role"]["Arn"], RoleSessionName="test"
+        )["Credentials"]
+        import boto3
+
+        narrowed = boto3.Session(
+            taken["AccessKeyId"], taken["SecretAccessKey"], taken["SessionToken"], region_name=staging.target.region
+        ).client("iam", endpoint_url=staging.target.endpoint_url)
+        with pytest.raises(narrowed.exceptions.ClientError, match="no permissions boundary allows the iam:CreateUser"):
+            narrowed.create_user(UserName="intruder")
+    finally:
+        iam.delete_role_policy(RoleName=role, PolicyName="added-by-hand")
+        iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(trust))

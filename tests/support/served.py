@@ -1,0 +1,96 @@
+"""A served rehearsal in a process of its own, for tests that look at it from outside with plain boto3."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.registry.target import Target, rehearsal
+
+ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = ("Pulumi.yaml", "stacks", "examples/models")
+
+
+@dataclass
+class Served:
+    """A rehearsal that is being served: its checkout, where it is, what it printed."""
+
+    root: Path
+    target: Target
+    report: dict[str, Any]
+    process: subprocess.Popen[str]
+
+    def client(self, service: str) -> Any:
+        return self.target.client(service)
+
+    def run(self, *words: str, timeout_seconds: float = 120) -> subprocess.CompletedProcess[str]:
+        """Runs `mainstage` in the rehearsal's checkout."""
+        return mainstage(self.root, *words, timeout_seconds=timeout_seconds)
+
+
+def mainstage(root: Path, *words: str, timeout_seconds: float = 120) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "infra.cli", *words]
+    return subprocess.run(
+        command, cwd=root, env=plain_environment(), capture_output=True, text=True, timeout=timeout_seconds
+    )
+
+
+def plain_environment() -> dict[str, str]:
+    """This process's environment without anything AWS would read credentials from."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return {**kept, "AWS_EC2_METADATA_DISABLED": "true", "PYTHONUTF8": "1", "COLUMNS": "160"}
+
+
+def checkout(folder: Path) -> Path:
+    """A checkout in `folder` with this repository's stack and model files; environments are shared with it."""
+    for name in SHIPPED:
+        source, target = ROOT / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target)
+        else:
+            shutil.copyfile(source, target)
+    environments = ROOT / ".mainstage" / "environments"
+    environments.mkdir(parents=True, exist_ok=True)
+    (folder / ".mainstage").mkdir()
+    (folder / ".mainstage" / "environments").symlink_to(environments)
+    return folder
+
+
+@contextmanager
+def serving(root: Path, *options: str) -> Iterator[Served]:
+    """Serves a rehearsal of `root` until the block ends."""
+    command = [sys.executable, "-m", "infra.cli", "rehearse", "--serve", "--json", "--predictions", "40", *options]
+    with (root / "rehearse.log").open("w") as log:
+        process = subprocess.Popen(
+            command, cwd=root, env=plain_environment(), stdout=subprocess.PIPE, stderr=log, text=True
+        )
+        try:
+            assert process.stdout is not None
+            lines = []
+            for line in process.stdout:
+                lines.append(line)
+                if line == "}\n":
+                    break
+            assert lines, f"the rehearsal did not come up:\n{(root / 'rehearse.log').read_text()[-4000:]}"
+            target = rehearsal(root)
+            assert target is not None
+            yield Served(root, target, json.loads("".join(lines)), process)
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(10)
+            if process.stdout is not None:
+                process.stdout.close()
