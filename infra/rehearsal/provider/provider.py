@@ -1,0 +1,417 @@
+"""The emulated `aws` provider: the methods of Pulumi's provider protocol over the table of rows.
+
+It makes real calls through the session it is given, so it works on an in-process session and on an endpoint URL alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import boto3
+from google.protobuf import empty_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc
+from pulumi.runtime.proto import provider_pb2 as pb
+
+from infra.rehearsal.provider import diff as differ
+from infra.rehearsal.provider.account import Account, settings_from, settings_problems
+from infra.rehearsal.provider.check import DEFAULTS, check
+from infra.rehearsal.provider.errors import (
+    ApiError,
+    InitializationFailed,
+    ProviderError,
+    UnexpectedState,
+    Unsupported,
+    WaitTimeout,
+)
+from infra.rehearsal.provider.invokes import INVOKES
+from infra.rehearsal.provider.operation import Clock, Operation, Timing
+from infra.rehearsal.provider.row import Row
+from infra.rehearsal.provider.rows import ROWS
+from infra.rehearsal.provider.schema import provider_arguments
+from infra.rehearsal.provider.values import UNKNOWN, Secrets, from_struct, has_unknown, to_struct, without_none
+
+VERSION = "7.51.1"
+"""The pulumi-aws version whose behaviour the rows follow."""
+
+_FAILURES = (ApiError, UnexpectedState, WaitTimeout, Unsupported)
+_KINDS = {
+    "add": (pb.PropertyDiff.ADD, pb.PropertyDiff.ADD_REPLACE),
+    "delete": (pb.PropertyDiff.DELETE, pb.PropertyDiff.DELETE_REPLACE),
+    "update": (pb.PropertyDiff.UPDATE, pb.PropertyDiff.UPDATE_REPLACE),
+}
+
+
+class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
+    """Stands in for pulumi-resource-aws. Errors leave as ProviderError or InitializationFailed.
+
+    `session_for` gives the boto3 session when the provider is configured. `clock` moves waits (default: real time);
+    `wait_poll_seconds` is the pause between polls.
+    """
+
+    def __init__(
+        self,
+        session_for: Callable[[], boto3.Session],
+        *,
+        clock: Clock | None = None,
+        wait_poll_seconds: float = 0.05,
+        propagation_seconds: float = 1.0,
+    ) -> None:
+        self._session_for = session_for
+        self._timing = Timing(poll_seconds=wait_poll_seconds, propagation_seconds=propagation_seconds, clock=clock)
+        self._account: Account | None = None
+        self._keep_secrets = True
+
+    # -- plugin -------------------------------------------------------------------------------------------------------
+
+    def Handshake(self, request: pb.ProviderHandshakeRequest, context: Any) -> pb.ProviderHandshakeResponse:
+        return pb.ProviderHandshakeResponse(accept_secrets=True, accept_resources=False, accept_outputs=False)
+
+    def Attach(self, request: Any, context: Any) -> empty_pb2.Empty:
+        return empty_pb2.Empty()
+
+    def GetPluginInfo(self, request: Any, context: Any) -> plugin_pb2.PluginInfo:
+        return plugin_pb2.PluginInfo(version=VERSION)
+
+    def GetSchema(self, request: pb.GetSchemaRequest, context: Any) -> pb.GetSchemaResponse:
+        return pb.GetSchemaResponse(schema=f'{{"name":"aws","version":"{VERSION}","resources":{{}}}}')
+
+    def GetMapping(self, request: pb.GetMappingRequest, context: Any) -> pb.GetMappingResponse:
+        return pb.GetMappingResponse()
+
+    def Cancel(self, request: Any, context: Any) -> empty_pb2.Empty:
+        return empty_pb2.Empty()
+
+    # -- configuration ------------------------------------------------------------------------------------------------
+
+    def CheckConfig(self, request: pb.CheckRequest, context: Any) -> pb.CheckResponse:
+        news, _ = from_struct(request.news)
+        problems = settings_problems(news, frozenset(provider_arguments()))
+        return pb.CheckResponse(inputs=request.news, failures=_failures(problems))
+
+    def DiffConfig(self, request: pb.DiffRequest, context: Any) -> pb.DiffResponse:
+        olds, news = from_struct(request.old_inputs)[0], from_struct(request.news)[0]
+        changed = sorted(key for key in {*olds, *news} if not key.startswith("__") and olds.get(key) != news.get(key))
+        some = pb.DiffResponse.DIFF_SOME if changed else pb.DiffResponse.DIFF_NONE
+        return pb.DiffResponse(changes=some, diffs=changed)
+
+    def Configure(self, request: pb.ConfigureRequest, context: Any) -> pb.ConfigureResponse:
+        arguments, _ = from_struct(request.args)
+        if not arguments:
+            arguments = {key.rpartition(":")[2]: value for key, value in request.variables.items()}
+        problems = settings_problems(arguments, frozenset(provider_arguments()))
+        if problems:
+            raise ProviderError("; ".join(f"aws.Provider: {reason}" for _, reason in problems))
+        self._keep_secrets = request.acceptSecrets
+        try:
+            self._account = Account(self._session_for, settings_from(arguments))
+        except ApiError as error:
+            raise ProviderError(
+                f"aws.Provider: cannot find out which account the credentials are for: {error}"
+            ) from error
+        return pb.ConfigureResponse(
+            acceptSecrets=True, supportsPreview=True, acceptResources=False, acceptOutputs=False
+        )
+
+    @property
+    def account(self) -> Account:
+        if self._account is None:
+            raise ProviderError("the aws provider is not configured: Configure comes before any other call")
+        return self._account
+
+    # -- resources ----------------------------------------------------------------------------------------------------
+
+    def Check(self, request: pb.CheckRequest, context: Any) -> pb.CheckResponse:
+        row = ROWS.get(_type_of(request))
+        if row is None:
+            return pb.CheckResponse(failures=[pb.CheckFailure(reason=_not_carried(_type_of(request)))])
+        news, secrets = from_struct(request.news)
+        olds, _ = from_struct(request.olds)
+        checked = check(row, self.account, request, olds, news)
+        return pb.CheckResponse(inputs=self._struct(checked.inputs, secrets), failures=_failures(checked.problems))
+
+    def Diff(self, request: pb.DiffRequest, context: Any) -> pb.DiffResponse:
+        row = self._row(request)
+        state, news = from_struct(request.olds)[0], from_struct(request.news)[0]
+        found = self._changes(row, state, news, request.ignoreChanges)
+        refused = row.plan_error(state, news) if row.plan_error is not None else ""
+        if refused:
+            raise ProviderError(f"planning {row.label} ({request.id}): {refused}")
+        detailed = {
+            change.text: pb.PropertyDiff(kind=_KINDS[change.kind][1 if change.replaces else 0], inputDiff=False)
+            for change in found
+        }
+        replaces = sorted({change.top for change in found if change.replaces})
+        return pb.DiffResponse(
+            changes=pb.DiffResponse.DIFF_SOME if found else pb.DiffResponse.DIFF_NONE,
+            diffs=sorted({change.top for change in found}),
+            replaces=replaces,
+            deleteBeforeReplace=bool(replaces) and _deletes_first(row, state, news),
+            detailedDiff=detailed,
+            hasDetailedDiff=True,
+        )
+
+    def Create(self, request: pb.CreateRequest, context: Any) -> pb.CreateResponse:
+        row = self._row(request)
+        inputs, secrets = from_struct(request.properties)
+        if request.preview:
+            return pb.CreateResponse(properties=self._struct(self._planned_create(row, inputs), secrets))
+        operation = self._operation(row, request, inputs, timeout=request.timeout)
+        try:
+            row.create(operation)
+            live = row.read(operation)
+            if live is None:
+                raise UnexpectedState(f"{operation.id} is not there right after it was created")
+        except _FAILURES as error:
+            text = _sentence("creating", row, operation, error)
+            if operation.id and not row.framework:
+                half = self._planned_create(row, inputs, unknown=None)
+                raise InitializationFailed(operation.id, self._wrapped(half, secrets), inputs, [text]) from error
+            raise ProviderError(text) from error
+        outputs = _outputs(row, operation, inputs, live)
+        return pb.CreateResponse(id=operation.id, properties=self._struct(outputs, secrets))
+
+    def Read(self, request: pb.ReadRequest, context: Any) -> pb.ReadResponse:
+        row = self._row(request)
+        inputs, input_secrets = from_struct(request.inputs)
+        state, secrets = from_struct(request.properties)
+        id = request.id
+        imported = not state
+        if imported and row.from_id is not None:
+            id, state = row.from_id(id)[0], dict(row.from_id(id)[1])
+        operation = self._operation(row, request, inputs, state=state, id=id)
+        try:
+            live = row.read(operation)
+        except _FAILURES as error:
+            raise ProviderError(_sentence("reading", row, operation, error)) from error
+        if live is None:
+            return pb.ReadResponse()
+        outputs = _outputs(row, operation, state if not imported else {}, live)
+        if imported:
+            asked = {key: value for key, value in without_none(outputs).items() if key in row.schema.inputs}
+        else:
+            asked = _refreshed(row, inputs, outputs)
+        return pb.ReadResponse(
+            id=operation.id,
+            properties=self._struct(outputs, secrets | input_secrets),
+            inputs=self._struct(asked, input_secrets),
+        )
+
+    def Update(self, request: pb.UpdateRequest, context: Any) -> pb.UpdateResponse:
+        row = self._row(request)
+        state, news = from_struct(request.olds)[0], from_struct(request.news)[0]
+        secrets = from_struct(request.news)[1]
+        found = self._changes(row, state, news, request.ignoreChanges)
+        planned = self._planned_update(row, state, news, found)
+        if request.preview:
+            return pb.UpdateResponse(properties=self._struct(planned, secrets))
+        changed = frozenset(change.top for change in found)
+        operation = self._operation(
+            row, request, news, state=state, id=request.id, changed=changed, timeout=request.timeout
+        )
+        try:
+            self._run_steps(row, operation)
+            live = row.read(operation)
+            if live is None:
+                raise UnexpectedState(f"{operation.id} is gone; run a refresh so that the next up makes it again")
+        except _FAILURES as error:
+            text = _sentence("updating", row, operation, error)
+            if row.framework:
+                raise ProviderError(text) from error
+            half = {key: value for key, value in planned.items() if not has_unknown(value)}
+            raise InitializationFailed(operation.id, self._wrapped(half, secrets), news, [text]) from error
+        outputs = _outputs(row, operation, news, live)
+        return pb.UpdateResponse(properties=self._struct(outputs, secrets))
+
+    def Delete(self, request: pb.DeleteRequest, context: Any) -> empty_pb2.Empty:
+        row = self._row(request)
+        state, inputs = from_struct(request.properties)[0], from_struct(request.old_inputs)[0]
+        # Force flags and windows count as they stand in the state: set them, run up, then destroy.
+        operation = self._operation(row, request, {}, state={**inputs, **state}, id=request.id, timeout=request.timeout)
+        try:
+            row.delete(operation)
+        except _FAILURES as error:
+            raise ProviderError(_sentence("deleting", row, operation, error)) from error
+        return empty_pb2.Empty()
+
+    def Invoke(self, request: pb.InvokeRequest, context: Any) -> pb.InvokeResponse:
+        answer = INVOKES.get(request.tok)
+        if answer is None:
+            carried = ", ".join(sorted(INVOKES))
+            raise ProviderError(
+                f"the rehearsal's provider does not carry the function {request.tok}; it carries {carried}"
+            )
+        try:
+            values = answer(self.account, from_struct(request.args)[0])
+        except ValueError as error:
+            return pb.InvokeResponse(failures=[pb.CheckFailure(reason=str(error))])
+        response = pb.InvokeResponse()
+        getattr(response, "return").CopyFrom(to_struct(values))
+        return response
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _row(self, request: Any) -> Row:
+        type_token = _type_of(request)
+        if type_token not in ROWS:
+            raise ProviderError(_not_carried(type_token))
+        return ROWS[type_token]
+
+    def _operation(
+        self,
+        row: Row,
+        request: Any,
+        inputs: Mapping[str, Any],
+        *,
+        state: Mapping[str, Any] | None = None,
+        id: str = "",
+        changed: frozenset[str] = frozenset(),
+        timeout: float = 0.0,
+    ) -> Operation:
+        return Operation(
+            row=row,
+            account=self.account,
+            timing=self._timing,
+            urn=request.urn,
+            inputs={key: value for key, value in inputs.items() if key != DEFAULTS},
+            state=state or {},
+            id=id,
+            changed=changed,
+            timeout_seconds=timeout,
+        )
+
+    def _changes(
+        self, row: Row, state: Mapping[str, Any], news: Mapping[str, Any], ignored: Iterable[str]
+    ) -> list[differ.Change]:
+        ignored = tuple(ignored)
+        found = differ.changes(row, state, news, ignored)
+        if row.tagging is not None and not any(change.top == "tags" for change in found):
+            wanted = {**self.account.settings.default_tags, **(news.get("tags") or {})}
+            tags_ignored = any(path.split("[")[0].split(".")[0] in {"tags", "tagsAll"} for path in ignored)
+            if not tags_ignored and not has_unknown(wanted) and wanted != (state.get("tagsAll") or {}):
+                found.append(differ.Change(("tagsAll",), "update", False))
+        here = news.get("region") or self.account.region
+        if row.regional and state.get("region") and state["region"] != here:
+            found.append(differ.Change(("region",), "update", True))
+        return found
+
+    def _planned_create(self, row: Row, inputs: Mapping[str, Any], unknown: Any = UNKNOWN) -> dict[str, Any]:
+        """What is known before the create: the arguments; all that AWS computes is unknown."""
+        planned = {key: value for key, value in inputs.items() if key != DEFAULTS}
+        for name in row.schema.outputs:
+            if name not in planned and (name in row.schema.output_only or name in row.computed):
+                planned[name] = unknown
+        if row.regional and inputs.get("region") is None:
+            planned["region"] = self.account.region
+        if row.tagging is not None:
+            planned["tagsAll"] = {**self.account.settings.default_tags, **(inputs.get("tags") or {})}
+        return {key: value for key, value in planned.items() if value is not None}
+
+    def _planned_update(
+        self, row: Row, state: Mapping[str, Any], news: Mapping[str, Any], found: list[differ.Change]
+    ) -> dict[str, Any]:
+        """Computed outputs keep their value, but for those that the change makes anew."""
+        kept = {
+            key: value
+            for key, value in state.items()
+            if key not in row.schema.inputs or key in row.computed | {"region"}
+        }
+        planned = {**kept, **{key: value for key, value in news.items() if key != DEFAULTS}}
+        changed = {change.top for change in found}
+        for output, causes in row.recomputed.items():
+            if causes & changed and output not in news:
+                planned[output] = UNKNOWN
+        if row.tagging is not None:
+            planned["tagsAll"] = {**self.account.settings.default_tags, **(news.get("tags") or {})}
+        return planned
+
+    def _run_steps(self, row: Row, operation: Operation) -> None:
+        taken = frozenset().union(*(step.inputs for step in row.steps)) | row.state_only | row.nothing
+        left = {name for name in operation.changed if name not in taken and not name.startswith("tags")}
+        if row.tagging is not None:
+            _update_tags(row, operation)
+        if left:
+            raise Unsupported(f"{row.type}: no rule updates {', '.join(sorted(left))} in place")
+        for one in row.steps:
+            if one.inputs & operation.changed:
+                one.run(operation)
+
+    def _wrapped(self, values: Mapping[str, Any], secrets: Secrets) -> dict[str, Any]:
+        return secrets.wrap(values) if self._keep_secrets else dict(values)
+
+    def _struct(self, values: Mapping[str, Any], secrets: Secrets) -> Any:
+        return to_struct(values, secrets if self._keep_secrets else None)
+
+
+def _update_tags(row: Row, operation: Operation) -> None:
+    """Tags go first in the provider's transparent tagging, by their own calls: removals, then additions."""
+    assert row.tagging is not None
+    if not operation.changed & {"tags", "tagsAll"}:
+        return
+    old, new = dict(operation.state.get("tagsAll") or {}), operation.wanted_tags()
+    gone = sorted(key for key in old if key not in new)
+    put = {key: value for key, value in new.items() if old.get(key) != value}
+    if gone:
+        row.tagging.remove(operation, gone)
+    if put:
+        row.tagging.put(operation, put)
+
+
+def _outputs(row: Row, operation: Operation, asked: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any]:
+    """Live values win; asked forms that mean the same are kept; what is never read stays as it was given."""
+    outputs: dict[str, Any] = {}
+    for name in row.schema.outputs:
+        if name in row.state_only:
+            value = asked.get(name, operation.state.get(name))
+        else:
+            value = differ.settled(row, name, asked.get(name), live.get(name))
+        if value is not None:
+            outputs[name] = value
+    if row.regional:
+        outputs["region"] = operation.region
+    return outputs
+
+
+def _refreshed(row: Row, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments after a Read: those that were given, with live values; gone ones leave."""
+    result: dict[str, Any] = {}
+    for name, value in inputs.items():
+        if name == DEFAULTS or name == "region" or name in row.state_only:
+            result[name] = value
+        else:
+            fresh = differ.refreshed_input(row, name, value, outputs.get(name))
+            if fresh is not None:
+                result[name] = fresh
+    return result
+
+
+def _deletes_first(row: Row, state: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
+    """The bridge deletes first where a name was given by hand and stays, as two things cannot share it."""
+    if row.delete_before_replace:
+        return True
+    if (
+        row.name is None
+        or row.name.exact
+        or row.name.field in (news.get(DEFAULTS) or ())
+        or news.get(row.name.prefix_field)
+    ):
+        return False
+    return news.get(row.name.field) is not None and news.get(row.name.field) == state.get(row.name.field)
+
+
+def _type_of(request: Any) -> str:
+    given = getattr(request, "type", "")
+    return given or request.urn.split("::")[2].split("$")[-1]
+
+
+def _not_carried(type_token: str) -> str:
+    return f"the rehearsal's provider does not carry {type_token}: add a row under infra/rehearsal/provider/rows"
+
+
+def _failures(problems: Iterable[tuple[str, str]]) -> list[pb.CheckFailure]:
+    return [pb.CheckFailure(property=path, reason=reason) for path, reason in problems]
+
+
+def _sentence(doing: str, row: Row, operation: Operation, error: Exception) -> str:
+    named = operation.id or operation.inputs.get("name") or operation.urn.split("::")[-1]
+    return f"{doing} {row.label} ({named}): {error}"

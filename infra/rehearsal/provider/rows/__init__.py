@@ -1,0 +1,55 @@
+"""The table: one row per Pulumi type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from infra.rehearsal.provider.row import Row
+from infra.rehearsal.provider.rows import (
+    autoscaling,
+    buckets,
+    cloudwatch,
+    ecr,
+    endpoints,
+    gateways,
+    iam,
+    kms,
+    lifecycle,
+    network,
+    objects,
+    routes,
+    sagemaker,
+    security_groups,
+    sns,
+    vpc_endpoints,
+)
+
+
+def _table(*groups: Iterable[Row]) -> Mapping[str, Row]:
+    table: dict[str, Row] = {}
+    for group in groups:
+        for row in group:
+            if row.type in table:
+                raise ValueError(f"{row.type} has two rows")
+            table[row.type] = row
+    return table
+
+
+ROWS: Mapping[str, Row] = _table(
+    network.ROWS,
+    gateways.ROWS,
+    routes.ROWS,
+    vpc_endpoints.ROWS,
+    security_groups.ROWS,
+    iam.ROWS,
+    kms.ROWS,
+    buckets.ROWS,
+    lifecycle.ROWS,
+    objects.ROWS,
+    ecr.ROWS,
+    sns.ROWS,
+    cloudwatch.ROWS,
+    sagemaker.ROWS,
+    endpoints.ROWS,
+    autoscaling.ROWS,
+)
