@@ -7,7 +7,7 @@ statement whose resource is
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Optional
 
@@ -51,7 +51,7 @@ class Statement:
     principals: Optional[Mapping[str, Sequence[Text]]] = None
     """Principal block of a resource policy: `{"Service": [...]}`, `{"AWS": [...]}`; `{"*": []}` stands for
     everybody."""
-    conditions: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+    conditions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     attached_to_resource: bool = False
     """True in a key policy, where the resource `*` means the key that the policy is attached to."""
 
