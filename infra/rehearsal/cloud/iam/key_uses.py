@@ -81,7 +81,7 @@ def _s3_reads(call: Call, bucket: FakeBucket, key: str, version: str) -> list[Ke
     found = stored_object(bucket, key, version)
     if found is None or not str(found.encryption or "").startswith("aws:kms") or not found.kms_key_id:
         return []
-    return [_s3_use(call, bucket.name, key, found.kms_key_id, READ, by_bucket=bool(found.bucket_key_enabled))]
+    return [_s3_use(call, bucket.name, key, found.kms_key_id, READ, by_bucket=_is_true(found.bucket_key_enabled))]
 
 
 def _s3_writes(call: Call, bucket: FakeBucket, actions: tuple[str, ...]) -> list[KeyUse]:
@@ -98,8 +98,13 @@ def _s3_writes(call: Call, bucket: FakeBucket, actions: tuple[str, ...]) -> list
     key_id = key_id or by_default.get("KMSMasterKeyID")
     if not key_id:  # AWS's own key, which everybody in the account may use through S3
         return []
-    enabled = params.get("BucketKeyEnabled", str(default.get("BucketKeyEnabled", "")).lower() == "true")
-    return [_s3_use(call, bucket.name, params["Key"], key_id, actions, by_bucket=bool(enabled))]
+    enabled = _is_true(params.get("BucketKeyEnabled", default.get("BucketKeyEnabled")))
+    return [_s3_use(call, bucket.name, params["Key"], key_id, actions, by_bucket=enabled)]
+
+
+def _is_true(value: Any) -> bool:
+    """moto keeps the flag as it came: a boolean, or the text of a header or of XML."""
+    return str(value).lower() == "true"
 
 
 def stored_object(bucket: FakeBucket, key: str, version: str = "") -> FakeKey | None:

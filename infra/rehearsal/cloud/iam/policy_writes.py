@@ -21,7 +21,7 @@ from infra.rehearsal.cloud.iam import arns
 from infra.rehearsal.cloud.iam.decide import decide
 from infra.rehearsal.cloud.iam.documents import Policy, PolicyError, PolicyKind, Statement, parse
 from infra.rehearsal.cloud.iam.evaluate import Question
-from infra.rehearsal.cloud.iam.identities import managed_document, role_named, user_named
+from infra.rehearsal.cloud.iam.identities import role_named, user_named
 from infra.rehearsal.cloud.iam.resource_policies import find_bucket
 from infra.rehearsal.cloud.overlay import before
 
@@ -137,15 +137,6 @@ def check_document(call: Call) -> None:
 
 for _service, _operation in _WRITTEN:
     before(_service, _operation)(check_document)
-
-
-@before("iam", "CreateRole")
-@before("iam", "PutRolePermissionsBoundary")
-def boundary_is_there(call: Call) -> None:
-    """A permissions boundary must be a managed policy that exists."""
-    arn = call.params.get("PermissionsBoundary")
-    if arn and ":iam::aws:" not in arn and managed_document(arn) is None:
-        raise AwsError("NoSuchEntity", f"Scope ARN: {arn} does not exist or is not attachable.", 404)
 
 
 def _exists(call: Call, kind: str, value: str) -> bool:

@@ -124,11 +124,16 @@ def _is_aws_image(parts: arns.Arn) -> bool:
 
 
 def _function(parts: arns.Arn) -> Attached:
-    backend = _backend("awslambda", parts.account_id, parts.region)
     kind, _, rest = parts.resource.partition(":")
-    if backend is None or kind != "function":
+    if kind != "function":
         return Attached(None, parts.account_id)
-    found = backend.get_arn(_joined(parts._replace(resource=f"function:{rest.partition(':')[0]}")))
+    from moto.awslambda.utils import get_backend  # tells which of moto's two Lambdas is in use; slow to import
+
+    try:
+        backend = get_backend(parts.account_id, parts.region)
+    except KeyError:  # no such region
+        return Attached(None, parts.account_id)
+    found = backend._lambdas.get_arn(_joined(parts._replace(resource=f"function:{rest.partition(':')[0]}")))
     # moto hangs a permission without a qualifier on the bare ARN, as AWS does; one for an alias on the alias.
     statements = found.policy.statements if found is not None and found.policy else []
     document = {"Version": "2012-10-17", "Statement": statements} if statements else None
@@ -156,13 +161,13 @@ def _joined(parts: arns.Arn) -> str:
 
 
 @functools.cache
-def _backends(module: str) -> Any:
-    return getattr(importlib.import_module(f"moto.{module}.models"), f"{module.removeprefix('aws')}_backends")
+def _backends(service: str) -> Any:
+    return getattr(importlib.import_module(f"moto.{service}.models"), f"{service}_backends")
 
 
-def _backend(module: str, account_id: str, region: str) -> Any | None:
+def _backend(service: str, account_id: str, region: str) -> Any | None:
     """moto's backend; None for a region that AWS does not have. Services are imported when first asked about."""
     try:
-        return _backends(module)[account_id][region]
+        return _backends(service)[account_id][region]
     except KeyError:
         return None
