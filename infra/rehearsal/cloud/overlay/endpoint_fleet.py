@@ -228,8 +228,9 @@ class _Starting:
 
     def _image_missing(self) -> str:
         return (
-            f"Please make sure all images included in the model for the production variant "
-            f"{self.variant['VariantName']} exist, and that the execution role used to create the model has permissions to access them."
+            "Please make sure all images included in the model for the production variant "
+            f"{self.variant['VariantName']} exist, and that the execution role used to create the model has "
+            "permissions to access them."
         )
 
     def _role_arn(self) -> str:

@@ -38,21 +38,27 @@ def open_log(endpoint: Endpoint, logs: Any, stream: str) -> None:
 
 
 def ship_log(cloud: Cloud, endpoint: Endpoint, variant: Variant) -> None:
-    """Hands over the lines that the host has written since the last time. Refused lines are tried again a minute
-    later."""
+    """Hands over the lines that the host has written since the last time; the first time it makes the stream, lines or
+    not. What was refused is tried again a minute later."""
+    with variant.log_lock:
+        _ship(cloud, endpoint, variant)
+
+
+def _ship(cloud: Cloud, endpoint: Endpoint, variant: Variant) -> None:
     now = cloud.clock.now()
     if variant.log_retry_at is not None and now < variant.log_retry_at:
         return
     position, lines = variant.host.log_since(variant.log_shipped)
-    if not lines:
+    if variant.log_open and not lines:
         return
     logs = variant.session.client("logs", region_name=endpoint.region)
     millis = int(now.timestamp() * 1000)
     # Logs refuses events without text.
     events = [{"timestamp": millis, "message": line[:LONGEST_LINE] or " "} for line in lines]
     try:
-        if variant.log_shipped == 0:
+        if not variant.log_open:
             open_log(endpoint, logs, variant.log_stream)
+            variant.log_open = True
         for start in range(0, len(events), MOST_EVENTS):
             logs.put_log_events(
                 logGroupName=endpoint.log_group,

@@ -24,22 +24,22 @@ class InFlight:
     """The calls that a variant is answering, so that an old fleet ends only after its last answer."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self.count = 0
         self._changed = threading.Condition()
 
     def enter(self) -> None:
         with self._changed:
-            self._count += 1
+            self.count += 1
 
     def leave(self) -> None:
         with self._changed:
-            self._count -= 1
+            self.count -= 1
             self._changed.notify_all()
 
     def wait(self, timeout_seconds: float) -> None:
         """Until nothing is in flight, or the time is over."""
         with self._changed:
-            self._changed.wait_for(lambda: self._count == 0, timeout_seconds)
+            self._changed.wait_for(lambda: self.count == 0, timeout_seconds)
 
 
 @dataclass
@@ -58,6 +58,9 @@ class Variant:
     resolved_image: str
     resolved_at: datetime
     log_stream: str
+    log_lock: threading.Lock = field(default_factory=threading.Lock)
+    log_open: bool = False
+    """Whether the log stream was made."""
     log_shipped: int = 0
     """Where the host's log is to be read on (ModelHost.log_since)."""
     network_interfaces: list[tuple[str, str]] = field(default_factory=list)

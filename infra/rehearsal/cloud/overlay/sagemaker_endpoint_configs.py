@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections import Counter
 from typing import Any
 
-from infra.rehearsal.cloud.api import AwsError, Call
+from infra.rehearsal.cloud.api import Call
 from infra.rehearsal.cloud.overlay import handler
 from infra.rehearsal.cloud.overlay.answers import arn, listed, picked, tags_of
 from infra.rehearsal.cloud.overlay.sagemaker_store import Record, check_new, in_region, not_found, sagemaker_of
@@ -17,10 +16,7 @@ _VARIANT_LISTS = ("ProductionVariants", "ShadowProductionVariants")
 
 @handler("sagemaker", "CreateEndpointConfig")
 def create_endpoint_config(call: Call) -> dict[str, Any]:
-    """Refuses a taken name, a model that is not there, a variant name used twice, instances and serverless together.
-
-    Limits of single members, and of shadow variants, are the validator's.
-    """
+    """Refuses a taken name and a model that is not there. All that the request alone can show is the validator's."""
     sagemaker, asked = sagemaker_of(call.cloud), call.params
     name = asked["EndpointConfigName"]
     config_arn = check_new(call, sagemaker.configs, name, KIND, "endpoint-config")
@@ -29,12 +25,6 @@ def create_endpoint_config(call: Call) -> dict[str, Any]:
         model = variant.get("ModelName")
         if model and (call.region, model) not in sagemaker.models:
             raise not_found("model", arn(call, f"model/{model}"))
-        _check_capacity(variant)
-    twice = [name for name, count in Counter(variant["VariantName"] for variant in variants).items() if count > 1]
-    if twice:
-        raise AwsError(
-            "ValidationException", f"Variant names must be unique; found more than once: {', '.join(twice)}."
-        )  # wording unconfirmed
     record = copy.deepcopy(asked)
     tags = tags_of(record.pop("Tags", None))
     for member in _VARIANT_LISTS:
@@ -47,25 +37,6 @@ def create_endpoint_config(call: Call) -> dict[str, Any]:
         sagemaker.configs[call.region, name] = record
         sagemaker.tags[config_arn] = tags
     return {"EndpointConfigArn": config_arn}
-
-
-def _check_capacity(variant: Record) -> None:
-    """Instances or serverless, not both. The wording is unconfirmed."""
-    instances = [
-        member
-        for member in ("InstanceType", "InitialInstanceCount", "InstancePools")
-        if variant.get(member) is not None
-    ]
-    if variant.get("ServerlessConfig") and instances:
-        raise AwsError(
-            "ValidationException",
-            f"Variant {variant['VariantName']}: ServerlessConfig cannot be given together with {', '.join(instances)}.",
-        )
-    if not variant.get("ServerlessConfig") and not (variant.get("InstanceType") or variant.get("InstancePools")):
-        raise AwsError(
-            "ValidationException",
-            f"Variant {variant['VariantName']}: InstanceType is required when ServerlessConfig is not given.",
-        )
 
 
 @handler("sagemaker", "DescribeEndpointConfig")

@@ -141,8 +141,8 @@ def _check_scaled_types(call: Call, endpoint: Endpoint, config: Mapping[str, Any
             raise AwsError(
                 "ValidationException",
                 f'The instance type of variant {variant["VariantName"]} of endpoint "{endpoint.arn}" cannot change '
-                f"from {live.config.get('InstanceType')} to {variant.get('InstanceType')} while the variant is registered "
-                "with Application Auto Scaling. Deregister the scalable target first.",
+                f"from {live.config.get('InstanceType')} to {variant.get('InstanceType')} while the variant is "
+                "registered with Application Auto Scaling. Deregister the scalable target first.",
             )
 
 

@@ -30,17 +30,13 @@ _DESCRIBED = (
 
 @handler("sagemaker", "CreateModel")
 def create_model(call: Call) -> dict[str, Any]:
-    """Registers a model after the checks of CreateModel: one form of containers, an image that is there, and model
+    """Registers a model after the checks that CreateModel makes: a name that is free, an image that is there, and model
     data that the role can read. The data is read again when a fleet starts."""
     sagemaker, asked = sagemaker_of(call.cloud), call.params
     name = asked["ModelName"]
     with sagemaker.lock:
         model_arn = check_new(call, sagemaker.models, name, "model", "model")
     containers = asked.get("Containers") or []
-    if bool(asked.get("PrimaryContainer")) == bool(containers):
-        raise AwsError(
-            "ValidationException", "You must specify exactly one of PrimaryContainer and Containers."
-        )  # wording unconfirmed
     if not asked.get("ExecutionRoleArn"):
         raise AwsError("ValidationException", "ExecutionRoleArn is required.")  # wording unconfirmed
     for container in containers or [asked["PrimaryContainer"]]:
@@ -103,8 +99,8 @@ def _check_data(call: Call, container: dict[str, Any], model_arn: str) -> None:
             f'relationship policy allows the action "sts:AssumeRole" for the service principal "{PRINCIPAL}". Also '
             f'ensure that the role has "s3:GetObject" permissions and that the object is located in {call.region}. If '
             "your Model uses multiple models or uncompressed models, please ensure that the role has "
-            '"s3:ListBucket" permission.',
-        ) from None
+            f'"s3:ListBucket" permission. Cause: {refusal}',
+        ) from refusal
 
 
 @handler("sagemaker", "DescribeModel")
