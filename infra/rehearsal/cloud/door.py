@@ -135,14 +135,19 @@ class Door:
         if by is None:
             raise not_carried(call.service, call.operation, "neither overlay, store nor moto has it")
         if by == "moto" and not handlers.afters:
-            return _Answer(by, response=self._forward(call, operation))
+            response = self._forward(call, operation)
+            if response.status < wire.FIRST_ERROR_STATUS:
+                self._store.forget(call)
+            return _Answer(by, response=response)
         if by == "overlay":
             assert handlers.handler is not None
             output = handlers.handler(call)
+            self._store.forget(call)
         elif by == "store":
             output = self._store.answer(call)
         else:
             output = wire.read_response(operation, self._forward(call, operation))
+            self._store.forget(call)
         for after in handlers.afters:
             output = after(call, output)
         return _Answer(by, output=output)
