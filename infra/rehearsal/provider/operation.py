@@ -84,7 +84,7 @@ class Operation:
             return self.inputs[field_name]
         return (self.inputs.get(prefix_name) or "terraform-") + unique_suffix()
 
-    # -- tags ---------------------------------------------------------------------------------------------------------
+    # -- tags -----------------------------------------------------------------------------------------------
 
     def wanted_tags(self, inputs: Mapping[str, Any] | None = None) -> dict[str, str]:
         """Default tags under the resource's own."""
@@ -105,7 +105,7 @@ class Operation:
         own = {key: value for key, value in ours.items() if key in named or settings.default_tags.get(key) != value}
         return {"tags": own or None, "tagsAll": ours}
 
-    # -- waiting ------------------------------------------------------------------------------------------------------
+    # -- waiting --------------------------------------------------------------------------------------------
 
     def now(self) -> float:
         return self.timing.clock.now().timestamp() if self.timing.clock else time.monotonic()

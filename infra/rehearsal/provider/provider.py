@@ -62,7 +62,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         self._account: Account | None = None
         self._keep_secrets = True
 
-    # -- plugin -------------------------------------------------------------------------------------------------------
+    # -- plugin ---------------------------------------------------------------------------------------------
 
     def Handshake(self, request: pb.ProviderHandshakeRequest, context: Any) -> pb.ProviderHandshakeResponse:
         return pb.ProviderHandshakeResponse(accept_secrets=True, accept_resources=False, accept_outputs=False)
@@ -82,7 +82,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
     def Cancel(self, request: Any, context: Any) -> empty_pb2.Empty:
         return empty_pb2.Empty()
 
-    # -- configuration ------------------------------------------------------------------------------------------------
+    # -- configuration --------------------------------------------------------------------------------------
 
     def CheckConfig(self, request: pb.CheckRequest, context: Any) -> pb.CheckResponse:
         news, _ = from_struct(request.news)
@@ -119,7 +119,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
             raise ProviderError("the aws provider is not configured: Configure comes before any other call")
         return self._account
 
-    # -- resources ----------------------------------------------------------------------------------------------------
+    # -- resources ------------------------------------------------------------------------------------------
 
     def Check(self, request: pb.CheckRequest, context: Any) -> pb.CheckResponse:
         row = ROWS.get(_type_of(request))
@@ -249,7 +249,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         getattr(response, "return").CopyFrom(to_struct(values))
         return response
 
-    # -- inside -------------------------------------------------------------------------------------------------------
+    # -- inside ---------------------------------------------------------------------------------------------
 
     def _row(self, request: Any) -> Row:
         type_token = _type_of(request)

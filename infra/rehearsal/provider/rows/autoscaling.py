@@ -20,7 +20,7 @@ def _keys(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name[0].upper() + name[1:]: values[name] for name in _KEYS}
 
 
-# -- aws:appautoscaling/target:Target ---------------------------------------------------------------------------------
+# -- aws:appautoscaling/target:Target ----------------------------------------------------------------------
 
 _REGISTER = Call(
     SERVICE,
@@ -97,7 +97,7 @@ TARGET = Row(
     tagging=mapped_tagging(SERVICE, "ResourceARN", by_arn),
 )
 
-# -- aws:appautoscaling/policy:Policy ---------------------------------------------------------------------------------
+# -- aws:appautoscaling/policy:Policy -----------------------------------------------------------------------
 
 _CONFIGURATIONS = (
     "predictiveScalingPolicyConfiguration",

@@ -33,7 +33,7 @@ _HOSTED_ZONES = {  # names/hosted_zones: S3 website endpoints
     "us-west-2": "Z3BJ6K6RIION7M",
 }
 
-# -- aws:s3/bucket:Bucket -----------------------------------------------------------------------------------------------
+# -- aws:s3/bucket:Bucket -----------------------------------------------------------------------------------
 
 _CREATE_BUCKET = Call(
     "s3",
@@ -106,7 +106,7 @@ def _read_bucket(op: Operation) -> Mapping[str, Any] | None:
         "hostedZoneId": _HOSTED_ZONES.get(op.region, ""),
         "objectLockEnabled": (lock.get("ObjectLockConfiguration") or {}).get("ObjectLockEnabled") == "Enabled",
         "policy": get("GetBucketPolicy", "NoSuchBucketPolicy").get("Policy", ""),
-        "requestPayer": get("GetBucketRequestPayment").get("Payer", "BucketOwner"),
+        "requestPayer": "BucketOwner",  # no row sets anything else
         "serverSideEncryptionConfiguration": _shown_encryption(
             get("GetBucketEncryption", "ServerSideEncryptionConfigurationNotFoundError")
         ),
@@ -216,7 +216,7 @@ BUCKET = Row(
     tagging=Tagging(put=_put_tags, remove=_remove_tags),
 )
 
-# -- side resources ---------------------------------------------------------------------------------------------------
+# -- side resources -----------------------------------------------------------------------------------------
 
 
 def _bucket_appearing(error: ApiError) -> bool:
@@ -240,7 +240,7 @@ def _remove(operation: str, *absent: str) -> Callable[[Operation], None]:
     return run
 
 
-# -- aws:s3/bucketVersioning:BucketVersioning -------------------------------------------------------------------------
+# -- aws:s3/bucketVersioning:BucketVersioning --------------------------------------------------------------
 
 _PUT_VERSIONING = Call("s3", "PutBucketVersioning", only=frozenset({"bucket", "versioningConfiguration"}))
 
@@ -305,7 +305,7 @@ VERSIONING = Row(
     ),
 )
 
-# -- aws:s3/bucketServerSideEncryptionConfiguration -------------------------------------------------------------------
+# -- aws:s3/bucketServerSideEncryptionConfiguration ---------------------------------------------------------
 
 _PUT_ENCRYPTION = Call(
     "s3",
@@ -350,7 +350,7 @@ ENCRYPTION = Row(
     sets=frozenset({"rules"}),
 )
 
-# -- aws:s3/bucketPublicAccessBlock -----------------------------------------------------------------------------------
+# -- aws:s3/bucketPublicAccessBlock -------------------------------------------------------------------------
 
 _FLAGS = {
     "blockPublicAcls": "BlockPublicAcls",
@@ -398,7 +398,7 @@ PUBLIC_ACCESS_BLOCK = Row(
     state_only=frozenset({"skipDestroy"}),
 )
 
-# -- aws:s3/bucketOwnershipControls -----------------------------------------------------------------------------------
+# -- aws:s3/bucketOwnershipControls -------------------------------------------------------------------------
 
 _PUT_OWNERSHIP = Call(
     "s3",
@@ -442,7 +442,7 @@ OWNERSHIP_CONTROLS = Row(
     rules=(one_of("rule.objectOwnership", "BucketOwnerPreferred", "ObjectWriter", "BucketOwnerEnforced"),),
 )
 
-# -- aws:s3/bucketPolicy:BucketPolicy -----------------------------------------------------------------------------------
+# -- aws:s3/bucketPolicy:BucketPolicy -----------------------------------------------------------------------
 
 _PUT_POLICY = Call("s3", "PutBucketPolicy", only=frozenset({"bucket", "policy"}))
 

@@ -11,7 +11,7 @@ from infra.rehearsal.provider.row import Inputs, Problem, Row, conflicts, matche
 from infra.rehearsal.provider.tags import by_arn, listed_tagging, mapped_tagging, optional, tag_list, tag_map
 from infra.rehearsal.provider.translate import Call, To
 
-# -- aws:cloudwatch/logGroup:LogGroup ----------------------------------------------------------------------------------
+# -- aws:cloudwatch/logGroup:LogGroup -----------------------------------------------------------------------
 
 _GONE = ("ResourceNotFoundException",)
 _CREATE_GROUP = Call(
@@ -117,7 +117,7 @@ LOG_GROUP = Row(
     tagging=mapped_tagging("logs", "resourceArn", by_arn, keys="tagKeys", tags_member="tags"),
 )
 
-# -- aws:cloudwatch/metricAlarm:MetricAlarm ----------------------------------------------------------------------------
+# -- aws:cloudwatch/metricAlarm:MetricAlarm -----------------------------------------------------------------
 
 
 def _dimensions(values: Mapping[str, str]) -> list[dict[str, str]]:

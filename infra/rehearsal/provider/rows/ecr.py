@@ -15,7 +15,7 @@ from infra.rehearsal.provider.translate import Call
 
 _GONE = ("RepositoryNotFoundException",)
 
-# -- aws:ecr/repository:Repository ------------------------------------------------------------------------------------
+# -- aws:ecr/repository:Repository --------------------------------------------------------------------------
 
 _RULES = {
     "name": "repositoryName",
@@ -126,7 +126,7 @@ REPOSITORY = Row(
     ),
 )
 
-# -- aws:ecr/lifecyclePolicy:LifecyclePolicy --------------------------------------------------------------------------
+# -- aws:ecr/lifecyclePolicy:LifecyclePolicy ----------------------------------------------------------------
 
 _PUT = Call(
     "ecr",

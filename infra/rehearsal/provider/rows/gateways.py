@@ -11,7 +11,7 @@ from infra.rehearsal.provider.rows.network import ec2_arn, first, while_in_use
 from infra.rehearsal.provider.tags import ec2_tagging, specification, tag_map
 from infra.rehearsal.provider.translate import Call
 
-# -- aws:ec2/internetGateway:InternetGateway --------------------------------------------------------------------------
+# -- aws:ec2/internetGateway:InternetGateway ----------------------------------------------------------------
 
 
 def _create_gateway(op: Operation) -> None:
@@ -84,7 +84,7 @@ INTERNET_GATEWAY = Row(
     tagging=ec2_tagging(),
 )
 
-# -- aws:ec2/eip:Eip ------------------------------------------------------------------------------------------------------
+# -- aws:ec2/eip:Eip ----------------------------------------------------------------------------------------
 
 _ALLOCATE = Call("ec2", "AllocateAddress", only=frozenset({"domain"}))
 
@@ -146,7 +146,7 @@ EIP = Row(
     tagging=ec2_tagging(),
 )
 
-# -- aws:ec2/natGateway:NatGateway -----------------------------------------------------------------------------------
+# -- aws:ec2/natGateway:NatGateway --------------------------------------------------------------------------
 
 _CREATE_NAT = Call(
     "ec2",

@@ -30,7 +30,7 @@ def _propagating(error: ApiError) -> bool:
     return error.is_code("MalformedPolicyDocument") and error.says("Invalid principal in policy")
 
 
-# -- aws:iam/role:Role ----------------------------------------------------------------------------------------------------
+# -- aws:iam/role:Role -------------------------------------------------------------------------------------
 
 _CREATE_ROLE = Call(
     "iam",
@@ -197,7 +197,7 @@ ROLE = Row(
     tagging=listed_tagging("iam", "TagRole", "UntagRole", "RoleName"),
 )
 
-# -- aws:iam/policy:Policy ------------------------------------------------------------------------------------------------
+# -- aws:iam/policy:Policy ----------------------------------------------------------------------------------
 
 _MAX_VERSIONS = 5
 _CREATE_POLICY = Call(
@@ -290,7 +290,7 @@ POLICY = Row(
     tagging=listed_tagging("iam", "TagPolicy", "UntagPolicy", "PolicyArn", by_arn),
 )
 
-# -- aws:iam/rolePolicy:RolePolicy --------------------------------------------------------------------------------------
+# -- aws:iam/rolePolicy:RolePolicy --------------------------------------------------------------------------
 
 _PUT_ROLE_POLICY = Call(
     "iam",
@@ -348,7 +348,7 @@ ROLE_POLICY = Row(
     ),
 )
 
-# -- aws:iam/rolePolicyAttachment:RolePolicyAttachment -----------------------------------------------------------------
+# -- aws:iam/rolePolicyAttachment:RolePolicyAttachment ------------------------------------------------------
 
 _ATTACH = Call("iam", "AttachRolePolicy", rules={"role": "RoleName"}, only=frozenset({"policyArn", "role"}))
 

@@ -15,7 +15,7 @@ from infra.rehearsal.provider.translate import Call
 
 _GONE = ("NotFoundException",)
 
-# -- aws:kms/key:Key ------------------------------------------------------------------------------------------------------
+# -- aws:kms/key:Key ----------------------------------------------------------------------------------------
 
 _RULES = {
     "customerMasterKeySpec": "KeySpec",
@@ -191,7 +191,7 @@ KEY = Row(
     tagging=listed_tagging("kms", "TagResource", "UntagResource", "KeyId", key="TagKey", value="TagValue"),
 )
 
-# -- aws:kms/alias:Alias --------------------------------------------------------------------------------------------------
+# -- aws:kms/alias:Alias ------------------------------------------------------------------------------------
 
 _CREATE_ALIAS = Call("kms", "CreateAlias", rules={"name": "AliasName"}, only=frozenset({"name", "targetKeyId"}))
 

@@ -32,7 +32,7 @@ def while_in_use(op: Operation, call: Any, minutes: int, *not_found: str) -> Non
     )
 
 
-# -- aws:ec2/vpc:Vpc ------------------------------------------------------------------------------------------------------
+# -- aws:ec2/vpc:Vpc ---------------------------------------------------------------------------------------
 
 _CREATE_VPC = Call("ec2", "CreateVpc", only=frozenset({"cidrBlock", "instanceTenancy"}))
 _VPC_ATTRIBUTES = {
@@ -147,7 +147,7 @@ VPC = Row(
     tagging=ec2_tagging(),
 )
 
-# -- aws:ec2/subnet:Subnet ------------------------------------------------------------------------------------------------
+# -- aws:ec2/subnet:Subnet ----------------------------------------------------------------------------------
 
 _CREATE_SUBNET = Call(
     "ec2", "CreateSubnet", only=frozenset({"vpcId", "cidrBlock", "availabilityZone", "availabilityZoneId"})
@@ -183,7 +183,7 @@ def _read_subnet(op: Operation) -> Mapping[str, Any] | None:
         return None
     live = op.described("ec2", "DescribeSubnets", "Subnets", subnet) | op.shown_tags(tag_map(subnet.get("Tags")))
     owner = subnet.get("OwnerId") or op.account.account_id
-    return live | {"arn": ec2_arn(op, "subnet", op.id, owner), "ownerId": owner}
+    return live | {"arn": ec2_arn(op, "subnet", op.id, owner), "ownerId": owner, "ipv6CidrBlockAssociationId": ""}
 
 
 def _delete_subnet(op: Operation) -> None:

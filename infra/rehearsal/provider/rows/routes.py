@@ -20,7 +20,7 @@ def _table(op: Operation, id: str) -> Any | None:
     return first(op, "DescribeRouteTables", "RouteTables", _GONE, RouteTableIds=[id])
 
 
-# -- aws:ec2/routeTable:RouteTable ------------------------------------------------------------------------------------
+# -- aws:ec2/routeTable:RouteTable -------------------------------------------------------------------------
 
 _CREATE_TABLE = Call("ec2", "CreateRouteTable", only=frozenset({"vpcId"}))
 
@@ -96,7 +96,7 @@ ROUTE_TABLE = Row(
     tagging=ec2_tagging(),
 )
 
-# -- aws:ec2/route:Route --------------------------------------------------------------------------------------------------
+# -- aws:ec2/route:Route ------------------------------------------------------------------------------------
 
 _DESTINATIONS = {
     "destinationCidrBlock": "DestinationCidrBlock",
@@ -215,7 +215,7 @@ ROUTE = Row(
     from_id=_route_from_id,
 )
 
-# -- aws:ec2/routeTableAssociation:RouteTableAssociation --------------------------------------------------------------
+# -- aws:ec2/routeTableAssociation:RouteTableAssociation ----------------------------------------------------
 
 _ASSOCIATE = Call("ec2", "AssociateRouteTable", only=frozenset({"routeTableId", "subnetId", "gatewayId"}))
 

@@ -25,7 +25,7 @@ def create_tags(op: Operation) -> dict[str, Any]:
     return optional("Tags", tag_list(op.wanted_tags()))
 
 
-# -- aws:sagemaker/modelPackageGroup:ModelPackageGroup ----------------------------------------------------------------
+# -- aws:sagemaker/modelPackageGroup:ModelPackageGroup -----------------------------------------------------
 
 _CREATE_GROUP = Call(
     "sagemaker",
@@ -90,7 +90,7 @@ MODEL_PACKAGE_GROUP = Row(
     tagging=TAGGING,
 )
 
-# -- aws:sagemaker/model:Model ------------------------------------------------------------------------------------------
+# -- aws:sagemaker/model:Model ------------------------------------------------------------------------------
 
 _MODEL_RULES = {
     "name": "ModelName",
@@ -187,7 +187,7 @@ MODEL = Row(
     tagging=TAGGING,
 )
 
-# -- aws:sagemaker/endpointConfiguration:EndpointConfiguration --------------------------------------------------------
+# -- aws:sagemaker/endpointConfiguration:EndpointConfiguration ----------------------------------------------
 
 _CONFIG_RULES = {
     "name": "EndpointConfigName",

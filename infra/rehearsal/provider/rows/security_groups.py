@@ -16,7 +16,7 @@ from infra.rehearsal.provider.values import has_unknown
 
 _GONE = ("InvalidGroup.NotFound", "InvalidGroupId.Malformed")
 
-# -- inline rules -----------------------------------------------------------------------------------------------------
+# -- inline rules -------------------------------------------------------------------------------------------
 
 _SOURCES = {
     "cidrBlocks": ("IpRanges", "CidrIp"),
@@ -136,7 +136,7 @@ _RULE_STEPS: tuple[Step, ...] = (
     step(lambda op: _set_rules(op, "egress"), "egress"),
 )
 
-# -- aws:ec2/securityGroup:SecurityGroup -------------------------------------------------------------------------------
+# -- aws:ec2/securityGroup:SecurityGroup --------------------------------------------------------------------
 
 _CREATE_GROUP = Call(
     "ec2",
@@ -203,7 +203,7 @@ SECURITY_GROUP = Row(
     tagging=ec2_tagging(),
 )
 
-# -- aws:ec2/defaultSecurityGroup:DefaultSecurityGroup -----------------------------------------------------------------
+# -- aws:ec2/defaultSecurityGroup:DefaultSecurityGroup ------------------------------------------------------
 
 
 def _adopt_group(op: Operation) -> None:
@@ -242,7 +242,7 @@ DEFAULT_SECURITY_GROUP = Row(
     tagging=ec2_tagging(),
 )
 
-# -- aws:vpc/securityGroup{Ingress,Egress}Rule -------------------------------------------------------------------------
+# -- aws:vpc/securityGroup{Ingress,Egress}Rule --------------------------------------------------------------
 
 _RULE_SOURCES = ("cidrIpv4", "cidrIpv6", "prefixListId", "referencedSecurityGroupId")
 

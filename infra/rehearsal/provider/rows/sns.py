@@ -16,7 +16,7 @@ from infra.rehearsal.provider.translate import Call
 
 _GONE = ("NotFound", "NotFoundException")
 
-# -- aws:sns/topic:Topic ------------------------------------------------------------------------------------------------
+# -- aws:sns/topic:Topic ------------------------------------------------------------------------------------
 
 _CREATE = Call("sns", "CreateTopic", only=frozenset({"name"}))
 _AT_CREATE = {"contentBasedDeduplication": "ContentBasedDeduplication", "fifoTopic": "FifoTopic"}
@@ -125,7 +125,7 @@ TOPIC = Row(
     tagging=listed_tagging("sns", "TagResource", "UntagResource", "ResourceArn", by_arn),
 )
 
-# -- aws:sns/topicPolicy:TopicPolicy ----------------------------------------------------------------------------------
+# -- aws:sns/topicPolicy:TopicPolicy ------------------------------------------------------------------------
 
 
 def _put_policy(op: Operation) -> None:

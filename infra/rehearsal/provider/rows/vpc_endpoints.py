@@ -14,7 +14,7 @@ from infra.rehearsal.provider.rows.network import ec2_arn, first
 from infra.rehearsal.provider.tags import ec2_tagging, specification, tag_map
 from infra.rehearsal.provider.translate import Call, To
 
-# -- aws:ec2/vpcEndpoint:VpcEndpoint ----------------------------------------------------------------------------------
+# -- aws:ec2/vpcEndpoint:VpcEndpoint ------------------------------------------------------------------------
 
 _LISTS = {"routeTableIds": "RouteTableIds", "securityGroupIds": "SecurityGroupIds", "subnetIds": "SubnetIds"}
 _RULES = {"policy": To("PolicyDocument")}
@@ -128,6 +128,8 @@ def _modify_endpoint(op: Operation) -> None:
 
 
 def _delete_endpoint(op: Operation) -> None:
+    if str((_endpoint(op) or {"State": "deleted"})["State"]).lower() == "deleted":
+        return
     answer = op.call("ec2", "DeleteVpcEndpoints", VpcEndpointIds=[op.id])
     for item in answer.get("Unsuccessful") or []:
         error = item.get("Error", {})
@@ -166,7 +168,7 @@ VPC_ENDPOINT = Row(
     tagging=ec2_tagging(),
 )
 
-# -- aws:ec2/flowLog:FlowLog --------------------------------------------------------------------------------------------
+# -- aws:ec2/flowLog:FlowLog --------------------------------------------------------------------------------
 
 _KINDS = {"vpcId": "VPC", "subnetId": "Subnet", "eniId": "NetworkInterface"}
 _CREATE_FLOW_LOG = Call(
