@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 _SHOWN_CHARACTERS = 80
+_WORTH_COMPARING = 4  # characters
 
 
 @dataclass(frozen=True, order=True)
@@ -87,8 +88,12 @@ def nearest(word: object, known: Iterable[str]) -> str:
     # Long words cost quadratic time and resemble nothing.
     if len(word) > 128:
         return ""
-    for lower, name in by_lower.items():
-        if min(len(word), len(lower)) >= 3 and (lower.startswith(word.lower()) or word.lower().startswith(lower)):
-            return name
-    matches = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    typed = word.lower()
+    # A word that was cut short or runs on: difflib rates these below words that differ by single letters.
+    near = [
+        name for name in by_lower if min(len(name), len(typed)) >= _WORTH_COMPARING and (typed in name or name in typed)
+    ]
+    if near:
+        return by_lower[min(near, key=lambda name: abs(len(name) - len(typed)))]
+    matches = difflib.get_close_matches(typed, by_lower, n=1, cutoff=0.6)
     return by_lower[matches[0]] if matches else ""

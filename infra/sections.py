@@ -139,8 +139,12 @@ def _problem(
     allowed = described(section, location)
     if kind == "literal_error":
         choices = literals(section, location)
-        near = nearest(detail["input"], map(str, choices))
-        return Problem(file, line, field, "not one of the choices", got, ", ".join(map(str, choices)), near, "")
+        told = ", ".join(map(str, choices))
+        if any(detail["input"] == str(choice) for choice in choices):
+            return Problem(file, line, field, "takes a number", got, told, "", "write it without quotes")
+        return Problem(
+            file, line, field, "not one of the choices", got, told, nearest(detail["input"], map(str, choices))
+        )
     if kind in _WRONG_TYPE:
         wanted = _WRONG_TYPE[kind]
         return Problem(file, line, field, f"takes {wanted}", got, allowed, "", _retype(kind, detail["input"]))

@@ -10,10 +10,9 @@ from infra.catalog.schema import (
     KeptVersion,
     Model,
     Rollout,
-    Signature,
-    SignatureField,
     Slo,
 )
+from infra.catalog.signature import Signature, SignatureField
 
 __all__ = [
     "Autoscaling",

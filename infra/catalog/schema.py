@@ -3,8 +3,6 @@ them)."""
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
@@ -14,18 +12,10 @@ from mainstage.runtime_presets import PRESETS
 from pydantic import BeforeValidator, Field
 
 from infra.catalog.names import MAXIMUM_MODEL_NAME, MAXIMUM_VERSION, MODEL_NAME_PATTERN
+from infra.catalog.signature import Signature, repeated
 from infra.problems import nearest
 from infra.sections import Finding, Section
 from infra.settings.schema import tag_findings
-
-FieldType = Literal[
-    "double", "integer", "string", "boolean", "timestamp",
-    "array<double>", "array<integer>", "array<string>", "array<boolean>", "array<timestamp>",
-]  # fmt: skip
-
-_NUMERIC = ("double", "integer", "array<double>", "array<integer>")
-_TEXT = ("string", "array<string>")
-_NAME_OF_FIELD = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
 
 # A container has to answer within 60 s:
 # https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html
@@ -36,110 +26,6 @@ _LONGEST_ANSWER_MS = 60_000
 def instance_types() -> tuple[str, ...]:
     """Instance types that SageMaker hosts, as botocore's model lists them (a test compares)."""
     return tuple(files("infra.catalog").joinpath("instance_types.txt").read_text(encoding="utf-8").split())
-
-
-class SignatureField(Section):
-    """One field of a request or an answer."""
-
-    name: str = Field(
-        pattern=_NAME_OF_FIELD,
-        description=(
-            "the field's name, letters, digits and _, first no digit, at most 63. It becomes a "
-            "column of the prediction log"
-        ),
-    )
-    type: FieldType = Field(description="double, integer, string, boolean or timestamp, or array<…> of one of them")
-    description: str = Field(default="", description="what the field means, with its unit. Default: nothing")
-    required: bool = Field(default=True, description="true or false: whether a request must have it. Default: true")
-    nullable: bool = Field(default=False, description="true or false: whether the value may be null. Default: false")
-    minimum: float | None = Field(
-        default=None, description="the smallest value that makes sense, a number. Default: no limit"
-    )
-    maximum: float | None = Field(
-        default=None, description="the largest value that makes sense, a number. Default: no limit"
-    )
-    categories: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = Field(
-        default=None, description="every text that is allowed, a list of texts. Default: any text"
-    )
-    pii: bool = Field(
-        default=False, description="true or false: whether it is personal data, to be redacted in logs. Default: false"
-    )
-
-    @classmethod
-    def rules(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
-        kind = values.get("type")
-        low, high, categories = values.get("minimum"), values.get("maximum"), values.get("categories")
-        for name, limit in (("minimum", low), ("maximum", high)):
-            if limit is None:
-                continue
-            if not math.isfinite(limit):
-                yield Finding((name,), "is no finite number", "a number", fix="remove it: without it there is no limit")
-            elif kind is not None and kind not in _NUMERIC:
-                yield Finding(
-                    (name,), f"has no meaning for the type {kind}", "only double and integer", fix=f"remove {name}"
-                )
-            elif kind in ("integer", "array<integer>") and limit != int(limit):
-                yield Finding((name,), "is no whole number, as the type integer asks", "a whole number")
-        if low is not None and high is not None and low > high:
-            yield Finding(("minimum",), f"is above maximum ({high:g})", f"up to {high:g}", fix="exchange the two")
-        if categories is not None:
-            if kind is not None and kind not in _TEXT:
-                fix = "remove categories, or make the type string"
-                yield Finding(("categories",), f"have no meaning for the type {kind}", "only string", fix=fix)
-            for index, twice in _repeated(categories):
-                yield Finding(("categories", index), f"{twice} stands twice", fix="remove one of the two")
-
-
-class Signature(Section):
-    """What a request and an answer look like."""
-
-    inputs: Annotated[tuple[SignatureField, ...], Field(strict=False, min_length=1)] = Field(
-        description="the fields of a request, a list of at least one"
-    )
-    outputs: Annotated[tuple[SignatureField, ...], Field(strict=False, min_length=1)] = Field(
-        description="the fields of an answer, a list of at least one"
-    )
-    confidence: str | None = Field(
-        default=None,
-        description="the output that says how sure the model is, the name of an output of type double. Default: none",
-    )
-    entity_key: str | None = Field(
-        default=None, description="the input that says whom a request is about, the name of an input. Default: none"
-    )
-
-    @classmethod
-    def rules(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
-        for side in ("inputs", "outputs"):
-            # Columns of the prediction log do not tell upper from lower case.
-            names = [field.name.lower() for field in values.get(side, ())]
-            for index, twice in _repeated(names):
-                message = f"{side} has {twice} twice, upper and lower case taken as one"
-                yield Finding((side, index, "name"), message, fix="rename one of the two")
-        yield from _refers(values, "confidence", "outputs", types=("double",))
-        yield from _refers(values, "entity_key", "inputs", types=("string", "integer"))
-
-
-def _refers(values: Mapping[str, Any], name: str, side: str, *, types: tuple[str, ...]) -> Iterator[Finding]:
-    """A field that names one of the inputs or outputs."""
-    wanted = values.get(name)
-    if wanted is None or side not in values:
-        return
-    known = {field.name: field for field in values[side]}
-    allowed = ", ".join(field.name for field in known.values() if field.type in types) or f"no {side[:-1]} fits"
-    if wanted not in known:
-        yield Finding((name,), f"is none of the {side}", allowed, nearest(wanted, known))
-    elif known[wanted].type not in types:
-        message = f"the {side[:-1]} {wanted} is of type {known[wanted].type}"
-        yield Finding((name,), message, f"one of type {' or '.join(types)}: {allowed}")
-
-
-def _repeated(items: Any) -> Iterator[tuple[int, str]]:
-    """Index and value of each item that stood earlier in the list."""
-    seen: Counter[str] = Counter()
-    for index, item in enumerate(items):
-        seen[item] += 1
-        if seen[item] > 1:
-            yield index, item
 
 
 Version = Annotated[int, Field(ge=1, le=MAXIMUM_VERSION)]
@@ -412,7 +298,7 @@ def _version_findings(values: Mapping[str, Any]) -> Iterator[Finding]:
             fix = "add stable with a registered version, or awaiting: true until there is one"
             yield Finding(("stable",), "neither stable nor awaiting stands here", "one of the two", fix=fix)
     kept = values.get("keep", ())
-    for index, version in _repeated([str(item.version) for item in kept]):
+    for index, version in repeated([str(item.version) for item in kept]):
         yield Finding(("keep", index), f"version {version} stands twice", fix="remove one of the two")
     for index, item in enumerate(kept):
         if item.version == values.get("stable"):

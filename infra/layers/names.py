@@ -21,3 +21,8 @@ def endpoint_name(environment: str, model: str) -> str:
 def model_package_group_name(environment: str, model: str) -> str:
     """The SageMaker model package group that lists a model's versions."""
     return f"{environment}-{model}"
+
+
+def platform_name(environment: str) -> str:
+    """What the platform's own things are called: the key's alias, topics, the image repository, the role boundary."""
+    return f"mainstage-{environment}"

@@ -33,8 +33,9 @@ InterfaceEndpoint = Literal[
     "ecr.api", "ecr.dkr", "logs", "monitoring", "sagemaker.api", "sagemaker.runtime", "sts", "kms", "sns"
 ]
 
-# https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html: a VPC takes /16 to /28.
-_LARGEST_VPC, _SMALLEST_VPC = 16, 28
+# A VPC takes /16 to /28 (https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html); the Network component
+# divides no less than a /23 into zones.
+_LARGEST_VPC, _SMALLEST_VPC = 16, 23
 _MAXIMUM_TAGS = 30  # AWS takes 50 a resource; the rest is for the provider's own and the components'
 _ARN_POLICY = r"arn:(aws|aws-cn|aws-us-gov):iam::[0-9]{12}:policy/[A-Za-z0-9_+=,.@/-]+"
 
@@ -130,7 +131,7 @@ class NetworkSettings(Section):
 
     cidr_block: str | None = Field(
         default=None,
-        description="the VPC's address block, /16 to /28, such as 10.20.0.0/16. Needed unless existing is given",
+        description="the VPC's address block, /16 to /23, such as 10.20.0.0/16. Needed unless existing is given",
     )
     availability_zones: Annotated[tuple[str, ...], Field(strict=False)] | None = Field(
         default=None,
