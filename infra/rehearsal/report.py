@@ -44,6 +44,15 @@ class StackReport:
     def by_type(self) -> Mapping[str, int]:
         return dict(sorted(Counter(line.type for line in self.resources).items()))
 
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "stack": self.stack,
+            "total": len(self.resources),
+            "changes": dict(self.changes),
+            "by_type": dict(self.by_type),
+            "seconds": round(self.seconds, 3),
+        }
+
 
 @dataclass
 class Report:
@@ -92,10 +101,7 @@ class Report:
             "account_id": self.account_id,
             "region": self.region,
             "endpoint_url": self.endpoint_url,
-            "resources": {
-                each.stack: {"total": len(each.resources), "changes": dict(each.changes), "by_type": dict(each.by_type)}
-                for each in self.stacks
-            },
+            "resources": {each.stack: each.as_dict() for each in self.stacks},
             "predictions": {
                 each.model: {
                     "sent": each.sent,

@@ -27,16 +27,17 @@ def binding(seen: list[Any], **options: Any) -> ResourceHookBinding:
 
         return ResourceHook(f"note-{moment}", call, ResourceHookOptions(**options) if options else None)
 
-    return ResourceHookBinding(**{moment: [hook(moment)] for moment in MOMENTS})
+    hooks: dict[str, Any] = {moment: [hook(moment)] for moment in MOMENTS}
+    return ResourceHookBinding(**hooks)
 
 
 def failing(moment: str, message: str, **options: Any) -> ResourceHookBinding:
     def call(args: Any) -> None:
         raise RuntimeError(message)
 
-    return ResourceHookBinding(
-        **{moment: [ResourceHook(f"fail-{moment}", call, ResourceHookOptions(**options) if options else None)]}
-    )
+    hook = ResourceHook(f"fail-{moment}", call, ResourceHookOptions(**options) if options else None)
+    hooks: dict[str, Any] = {moment: [hook]}
+    return ResourceHookBinding(**hooks)
 
 
 def hooked(world: Any, hooks: ResourceHookBinding, **props: Any) -> Any:

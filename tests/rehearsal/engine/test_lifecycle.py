@@ -24,7 +24,7 @@ def test_first_up_creates_and_the_second_leaves_all_alone(world):
     first = world.up(program).check()
     assert first.changes == {"create": 4, "update": 0, "replace": 0, "delete": 0, "same": 0}
     assert first.outputs["serials"] == [1, 2]
-    assert [item.urn for item in first.resources][0] == "urn:pulumi:dev::mainstage::test:index:Group::g"
+    assert next(item.urn for item in first.resources) == "urn:pulumi:dev::mainstage::test:index:Group::g"
     child = first.one("test:index:Thing", "g-0")
     assert child.urn == "urn:pulumi:dev::mainstage::test:index:Group$test:index:Thing::g-0"
     assert child.parent == first.resources[0].urn
@@ -278,7 +278,7 @@ def test_an_engine_runs_many_programs_in_a_row_and_several_engines_at_once(make_
     for thread in threads:
         thread.join()
     assert errors == [None] * 20
-    assert [list(world.provider.live.values())[0]["size"] for world in worlds] == [4, 4, 4, 4]
+    assert [next(iter(world.provider.live.values()))["size"] for world in worlds] == [4, 4, 4, 4]
 
 
 def test_a_policy_stops_a_resource_before_it_is_made(make_world):

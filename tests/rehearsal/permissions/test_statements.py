@@ -91,12 +91,12 @@ def exercise(served: Served, turn: str) -> list[str]:
 
 def settled(sagemaker: Any) -> dict[str, Any]:
     end = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < end:
+    while True:
         described = sagemaker.describe_endpoint(EndpointName=ENDPOINT)
         if described["EndpointStatus"] not in ("Creating", "Updating", "SystemUpdating", "RollingBack"):
             return described
+        assert time.monotonic() < end, f"the endpoint is {described['EndpointStatus']} after {WAIT_SECONDS} s"
         time.sleep(0.05)
-    raise AssertionError(f"the endpoint is {described['EndpointStatus']} after {WAIT_SECONDS} s")
 
 
 def traces(served: Served) -> dict[str, int]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from infra.rehearsal.provider.rows import ROWS
 from provider_driver import ACCOUNT_ID, REGION, Driver, Resource, allow, trust
-from provider_world import SAMPLES, TAGS, World
+from provider_world import IMAGES_OLDER_THAN_TEN, SAMPLES, TAGS, World
 
 
 @dataclass(frozen=True)
@@ -279,7 +280,7 @@ REPLACES: list[tuple[str, str, Any, str]] = [
     ("aws:ec2/vpc:Vpc", "cidrBlock", "10.9.0.0/16", "cidrBlock"),
     ("aws:ec2/vpc:Vpc", "instanceTenancy", "dedicated", "instanceTenancy"),
     ("aws:ec2/subnet:Subnet", "availabilityZone", f"{REGION}c", "availabilityZone"),
-    ("aws:ec2/natGateway:NatGateway", "connectivityType", "private", "connectivityType"),
+    ("aws:ec2/natGateway:NatGateway", "subnetId", "subnet-0123456789abcdef0", "subnetId"),
     ("aws:ec2/routeTable:RouteTable", "vpcId", "vpc-0123456789abcdef0", "vpcId"),
     ("aws:ec2/route:Route", "destinationCidrBlock", "10.7.0.0/16", "destinationCidrBlock"),
     ("aws:ec2/routeTableAssociation:RouteTableAssociation", "subnetId", "subnet-0123456789abcdef0", "subnetId"),
@@ -298,7 +299,8 @@ REPLACES: list[tuple[str, str, Any, str]] = [
     ("aws:s3/bucketPolicy:BucketPolicy", "bucket", "other-bucket", "bucket"),
     ("aws:s3/bucketObjectv2:BucketObjectv2", "key", "other", "key"),
     ("aws:ecr/repository:Repository", "name", "other", "name"),
-    ("aws:ecr/lifecyclePolicy:LifecyclePolicy", "policy", '{"rules": []}', "policy"),
+    ("aws:ecr/lifecyclePolicy:LifecyclePolicy", "policy", IMAGES_OLDER_THAN_TEN.replace("10", "5"),
+     "policy"),
     ("aws:sns/topic:Topic", "name", "other", "name"),
     ("aws:sns/topicPolicy:TopicPolicy", "arn", f"arn:aws:sns:{REGION}:{ACCOUNT_ID}:other", "arn"),
     ("aws:cloudwatch/logGroup:LogGroup", "logGroupClass", "INFREQUENT_ACCESS", "logGroupClass"),
@@ -334,9 +336,7 @@ def test_configuration_of_an_endpoint_replaces_at_every_depth(engine: Driver, wo
     assert engine.changed(made, **without) == {"dataCaptureConfig": True}
 
 
-@pytest.mark.parametrize(
-    "type_token", sorted(token for token in SAMPLES if "tags" in str(SAMPLES[token].__code__.co_consts))
-)
+@pytest.mark.parametrize("type_token", sorted(token for token in SAMPLES if ROWS[token].tagging))
 def test_tags_change_in_place_and_are_found_by_a_refresh(type_token: str, engine: Driver, world: World) -> None:
     inputs = SAMPLES[type_token](world)
     made = engine.create(type_token, "sample", **inputs)

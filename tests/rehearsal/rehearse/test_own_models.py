@@ -1,6 +1,6 @@
 """A model of one's own, from `mainstage model new` to a correct answer; and the models that a push refuses.
 
-Each kind is trained with the serving image's scikit-learn, saved as a person would, and asked for answers that are known.
+Each kind is trained with the serving image's scikit-learn, saved as a person would, and asked what it must know.
 """
 
 from __future__ import annotations
@@ -64,8 +64,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 rows = pandas.DataFrame({"age": [20, None, 40, 35] * 25, "plan": ["basic", "pro", None, "basic"] * 25})
 rows["plan"] = rows["plan"].astype(object).where(rows["plan"].notna(), numpy.nan)
-plan = make_pipeline(SimpleImputer(strategy="constant", fill_value="none"), OneHotEncoder(handle_unknown="ignore", sparse_output=False))
-model = make_pipeline(ColumnTransformer([("plan", plan, ["plan"])], remainder="passthrough"), HistGradientBoostingClassifier())
+encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+plan = make_pipeline(SimpleImputer(strategy="constant", fill_value="none"), encoder)
+columns = ColumnTransformer([("plan", plan, ["plan"])], remainder="passthrough")
+model = make_pipeline(columns, HistGradientBoostingClassifier())
 joblib.dump(model.fit(rows, ["yes", "no", "no", "yes"] * 25), sys.argv[1])
 """,
         {"age": None, "plan": "pro"},

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 from mainstage.runtime_presets import image_uri, preset_named
 
 from infra.rehearsal.cloud.overlay.sagemaker_store import sagemaker_of
@@ -59,6 +60,7 @@ class Stage:
     """What most tests need, each with a working default."""
 
     code = CODE
+    environment = ENVIRONMENT
 
     def __init__(self, cloud: Cloud):
         self.cloud = cloud
@@ -143,6 +145,20 @@ class Stage:
         fleet = sagemaker_of(self.cloud).endpoints[self.cloud.region, name].fleet
         return list(fleet.production.values()) if fleet else []
 
+    def shadows(self, name: str = "e") -> list[Variant]:
+        fleet = sagemaker_of(self.cloud).endpoints[self.cloud.region, name].fleet
+        return list(fleet.shadow.values()) if fleet else []
+
+    def eventually(self, ask: Callable[[], Any]) -> Any:
+        """The first answer that comes without an error of the service."""
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                return ask()
+            except ClientError:
+                assert time.monotonic() < deadline, "no answer came"
+                time.sleep(0.05)
+
     def joined(self, name: str = "e") -> None:
         """Waits until the endpoint's deployment thread has ended, its old fleet with it."""
         thread = sagemaker_of(self.cloud).endpoints[self.cloud.region, name].thread
@@ -164,7 +180,6 @@ def stage(cloud: Cloud) -> Stage:
 @pytest.fixture
 def refused() -> Callable[..., tuple[str, str]]:
     """Calls a client's method and answers code and message of the error that must come."""
-    from botocore.exceptions import ClientError
 
     def call(method: Callable[..., Any], **params: Any) -> tuple[str, str]:
         with pytest.raises(ClientError) as caught:
