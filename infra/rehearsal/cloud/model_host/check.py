@@ -121,7 +121,6 @@ def _ask(
     prediction = None
     if sample is not None:
         prediction = host.invoke(sample, content_type=content_type, accept=accept)
-        host.stop()  # and so its log is whole
         if prediction.status != 200:
             problems.append(
                 f"the sample request was answered with {prediction.status}, not 200. "

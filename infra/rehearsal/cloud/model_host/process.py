@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import select
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
+import termios
 import threading
 import time
 from collections.abc import Mapping
@@ -23,6 +26,7 @@ _SERVING = Path(__file__).with_name("container") / "serving.py"
 _PING_TIMEOUT_SECONDS = (
     2.0  # what SageMaker allows a /ping (SageMaker guide, "Custom inference code with hosting services")
 )
+_MAX_LINE_BYTES = 1024 * 1024
 _DOING = {"start": "starting Python", "import": "importing the code", "load": "running model_fn"}
 
 
@@ -58,6 +62,7 @@ class ContainerProcess:
         self._log = log
         self._phase = "start"
         self._stopping = threading.Lock()
+        self._reading = threading.Lock()
         self._cancelled = False
         # A socket's path is limited to 104 bytes on macOS and 108 on Linux: a short folder of its own, not the work
         # folder.
@@ -112,10 +117,36 @@ class ContainerProcess:
 
     def _read_log(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
-        with process.stdout as stream:
-            # Limited, so that a model which prints without newlines cannot fill the memory.
-            while line := stream.readline(1 << 20):
-                self._log.add(line)
+        descriptor = process.stdout.fileno()
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        rest = b""
+        while True:
+            poll.poll()
+            with self._reading:  # read and noted in one: see settle_log
+                chunk = os.read(descriptor, 65536)
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    self._log.add(line)
+                if rest and (not chunk or len(rest) > _MAX_LINE_BYTES):  # the end, or a model that prints no newline
+                    self._log.add(rest)
+                    rest = b""
+                if not chunk:
+                    process.stdout.close()
+                    return
+
+    def settle_log(self) -> None:
+        """Returns when all that the container has printed until now is in the log, or after 0.2 s."""
+        deadline = time.monotonic() + 0.2
+        while time.monotonic() < deadline:
+            with self._reading:
+                stream = self._process.stdout if self._process else None
+                if stream is None or stream.closed:
+                    return
+                waiting = fcntl.ioctl(stream.fileno(), termios.FIONREAD, bytes(4))
+                if int.from_bytes(waiting, sys.byteorder) == 0:
+                    return
+            time.sleep(0.0005)
 
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
         process.wait()
@@ -145,7 +176,7 @@ class ContainerProcess:
         self.ready = report.get("ready", self.ready)
         failed = report.get("failed")
         if failed:
-            self._settle_log()
+            self._await_last_words()
             raise HostFailed(failed["phase"], failed["message"], self._log.tail(), failed["versions"])
 
     def _ping(self, deadline: float, timeout_seconds: float) -> None:
@@ -182,7 +213,7 @@ class ContainerProcess:
 
     def _died(self) -> HostFailed:
         self.ended.wait(3)
-        self._settle_log()
+        self._await_last_words()
         return HostFailed(
             "died", f"the model's process ended while {_DOING[self._phase]}: {self.end_text()}", self._log.tail()
         )
@@ -198,14 +229,17 @@ class ContainerProcess:
                 return f"signal {signal.Signals(number).name}"
         return f"exit code {code}"
 
-    def _settle_log(self) -> None:
+    def _await_last_words(self) -> None:
         """Waits for the last words of a process that has ended."""
         self.ended.wait(3)
         self._reader.join(1)
 
     def invoke(self, body: bytes, headers: Mapping[str, str], timeout_seconds: float) -> HostAnswer:
         """POST /invocations. Raises as Client.request does."""
-        return self._client.request("POST", "/invocations", body, headers, timeout_seconds)
+        answer = self._client.request("POST", "/invocations", body, headers, timeout_seconds)
+        if answer.status >= 500:
+            self.settle_log()  # whoever looks for the reason now finds it
+        return answer
 
     def stop(self) -> None:
         """Ends the process and all that it started: SIGTERM, a second later SIGKILL. May be called again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import zlib
 from collections.abc import Iterable, Mapping
@@ -51,7 +52,9 @@ def _sentence(preset: RuntimePreset, package: str, version: str, what: list[str]
 
 
 def _in_files(folder: Path) -> Iterable[tuple[str, str]]:
-    files = sorted(path for path in folder.rglob("*") if path.suffix in _SAVED and path.is_file())
+    # os.walk passes over what cannot be read or has gone: the folder of a host that is being stopped.
+    every = (Path(parent) / name for parent, _, names in os.walk(folder) for name in names)
+    files = sorted(path for path in every if path.suffix in _SAVED and path.is_file())
     for path in files[:_MAX_FILES]:
         content = _content(path)
         found = set()
@@ -66,8 +69,11 @@ def _in_files(folder: Path) -> Iterable[tuple[str, str]]:
 
 def _content(path: Path) -> bytes:
     """The file's first 64 MiB, decompressed when it is zlib or gzip (`joblib.dump(..., compress=3)`)."""
-    with path.open("rb") as file:
-        content = file.read(_MAX_READ_BYTES)
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_READ_BYTES)
+    except OSError:
+        return b""
     if content[:1] == b"x" or content[:2] == b"\x1f\x8b":
         with suppress(zlib.error):
             return zlib.decompressobj(wbits=47).decompress(content, _MAX_READ_BYTES)
