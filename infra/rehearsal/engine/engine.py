@@ -149,17 +149,8 @@ class Engine:
                 old = refreshed
             ledger, deployment = self._begin(settings, old, pool)
             reading = Reading(deployment, self._stack_outputs, self.state.stacks)
-            try:
-                error = programs.run(
-                    program,
-                    settings,
-                    secret_keys,
-                    Monitor(deployment, reading),
-                    EngineLog(ledger),
-                    interrupt=ledger.stop,
-                )
-            finally:
-                deployment.hooks.close()
+            monitor, log = Monitor(deployment, reading), EngineLog(ledger)
+            error = programs.run(program, settings, secret_keys, monitor, log, interrupt=ledger.stop)
             deployment.finish_exports(errored=error is not None or bool(ledger.failures))
             result.steps += ledger.steps
             result.invokes = reading.invokes

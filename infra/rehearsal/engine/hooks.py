@@ -1,15 +1,19 @@
-"""Resource hooks: calls back into the program, over the SDK's own callback server, as the real engine does."""
+"""Resource hooks: calls back into the program, when the real engine calls it and with what it gives.
+
+The SDK's own callback servicer is called, on the program's event loop, as a call over its socket would; the socket
+itself is left out, because a gRPC channel to a server that ends first writes to the person's terminal.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
-import grpc
-from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
-from pulumi.runtime.proto import callback_pb2, callback_pb2_grpc, resource_pb2
+from pulumi.runtime.proto import callback_pb2, resource_pb2
+from pulumi.runtime.settings import SETTINGS
 
 from infra.rehearsal.engine.state import ResourceState
 from infra.rehearsal.engine.values import to_struct
@@ -34,8 +38,9 @@ class HookFailed(Exception):
 @dataclass(frozen=True)
 class _Hook:
     name: str
-    target: str
     token: str
+    servicer: Any
+    loop: asyncio.AbstractEventLoop
     on_dry_run: bool = False
     ignore_errors: bool = False
 
@@ -47,22 +52,22 @@ class Hooks:
         self._preview = preview
         self._warn = warn
         self._hooks: dict[tuple[bool, str], _Hook] = {}
-        self._channels: dict[str, grpc.Channel] = {}
         self._lock = threading.Lock()
 
     def register(self, request: Any, *, error: bool = False) -> None:
-        """Takes a RegisterResourceHook or RegisterErrorHook request."""
-        callback = request.callback
+        """Takes a RegisterResourceHook or RegisterErrorHook request. Called on the program's event loop."""
+        hook = _Hook(
+            request.name,
+            request.callback.token,
+            SETTINGS.callbacks,  # pyright: ignore[reportAttributeAccessIssue] (a descriptor that the SDK leaves untyped)
+            asyncio.get_running_loop(),
+            not error and request.on_dry_run,
+            not error and request.ignore_errors,
+        )
         with self._lock:
             if any(name == request.name for _, name in self._hooks):
                 raise HookFailed(f'resource hook already registered for name "{request.name}"')
-            self._hooks[error, request.name] = _Hook(
-                request.name,
-                callback.target,
-                callback.token,
-                False if error else request.on_dry_run,
-                False if error else request.ignore_errors,
-            )
+            self._hooks[error, request.name] = hook
 
     def run(
         self,
@@ -132,26 +137,20 @@ class Hooks:
             again = again or response.retry
         return again
 
-    def close(self) -> None:
-        """Closes the connections to the callback server."""
-        with self._lock:
-            for channel in self._channels.values():
-                channel.close()
-            self._channels.clear()
-
     def _call(self, hook: _Hook, request: Any) -> bytes:
-        with self._lock:
-            channel = self._channels.get(hook.target)
-            if channel is None:
-                channel = grpc.insecure_channel(hook.target, options=_GRPC_CHANNEL_OPTIONS)
-                self._channels[hook.target] = channel
-        stub = callback_pb2_grpc.CallbacksStub(channel)
         message = callback_pb2.CallbackInvokeRequest(token=hook.token, request=request.SerializeToString())
-        try:
-            return stub.Invoke(message).response
-        except grpc.RpcError as error:
-            details = error.details() if isinstance(error, grpc.Call) else str(error)
-            raise HookFailed(f'hook "{hook.name}" could not be called: {details}') from error
+        call = hook.servicer.Invoke(message, _CallbackContext(hook.name))
+        return asyncio.run_coroutine_threadsafe(call, hook.loop).result().response
+
+
+class _CallbackContext:
+    """What the servicer expects beside a request: it may abort."""
+
+    def __init__(self, name: str):
+        self._name = name
+
+    async def abort(self, code: Any, details: str) -> NoReturn:
+        raise HookFailed(f'hook "{self._name}" could not be called: {details}')
 
 
 def _struct(properties: Mapping[str, Any] | None) -> Any:

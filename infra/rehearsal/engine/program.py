@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import threading
+import traceback
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -53,7 +56,10 @@ def run(
         interrupt()
         thread.join()
         raise
-    return outcome[0]
+    error = outcome[0]
+    if error is not None:
+        _tidy_up(error)
+    return error
 
 
 def _run(program: Program, settings: Settings, secret_keys: Sequence[str], monitor: Any, engine: Any) -> None:
@@ -89,6 +95,24 @@ def _configure(
             root_directory=".",
         )
     )
+
+
+def _tidy_up(error: BaseException) -> None:
+    """Lets go of what a failed run left behind, now and in silence.
+
+    The SDK makes coroutines that it awaits one after the other; when the first fails, Python would complain about the
+    others whenever it next collects garbage, in the middle of something else.
+    """
+    warnings.filterwarnings("ignore", r"coroutine '[\w.<>]+' was never awaited", RuntimeWarning)
+    seen: set[int] = set()
+    chain: list[BaseException | None] = [error]
+    while chain:
+        link = chain.pop()
+        if link is not None and id(link) not in seen:
+            seen.add(id(link))
+            traceback.clear_frames(link.__traceback__)
+            chain += [link.__cause__, link.__context__]
+    gc.collect()
 
 
 def _drain(loop: asyncio.AbstractEventLoop) -> None:

@@ -21,7 +21,7 @@ from infra.rehearsal.engine.provider_calls import (
 )
 from infra.rehearsal.engine.state import ResourceState
 from infra.rehearsal.engine.steps import Diff, compare
-from infra.rehearsal.engine.values import UNKNOWN_TEXT, from_struct, plain, redacted, to_struct
+from infra.rehearsal.engine.values import UNKNOWN_TEXT, contains_unknown, from_struct, plain, redacted, to_struct
 
 
 class ProviderResources:
@@ -116,7 +116,8 @@ class Pool:
 
     def _refuse_shared(self, urn: str, inputs: dict[str, Any]) -> None:
         package = urns.package_of(urns.type_of(urn))
-        if not isinstance(self._servicers.get(package), ResourceProviderServicer):
+        shared = isinstance(self._servicers.get(package), ResourceProviderServicer)
+        if not shared or contains_unknown(inputs):
             return
         settings = {key: value for key, value in plain(inputs).items() if key != "version"}
         owner, others = self._single.setdefault(package, (urn, settings))

@@ -53,8 +53,12 @@ class ResourceReference:
 
 
 def from_struct(struct: struct_pb2.Struct) -> dict[str, Any]:
-    """Reads a property map. Properties that are null are left out, as the real engine does."""
-    return {key: item for key, value in struct.fields.items() if (item := from_value(value)) is not None}
+    """Reads a property map. Properties that are null are left out, as the real engine does.
+
+    Keys come in order, because a protobuf map has none and what a run prints should not change from run to run.
+    """
+    fields = struct.fields
+    return {key: item for key in sorted(fields) if (item := from_value(fields[key])) is not None}
 
 
 def from_value(value: struct_pb2.Value) -> Any:
@@ -78,7 +82,7 @@ def from_value(value: struct_pb2.Value) -> Any:
 def _from_map(struct: struct_pb2.Struct) -> Any:
     fields = struct.fields
     if SIGNATURE not in fields:
-        return {key: from_value(item) for key, item in fields.items()}
+        return {key: from_value(fields[key]) for key in sorted(fields)}
     signature = fields[SIGNATURE].string_value
     if signature == SECRET_SIGNATURE:
         return Secret(from_value(fields["value"]))
@@ -87,7 +91,7 @@ def _from_map(struct: struct_pb2.Struct) -> Any:
     if signature == OUTPUT_SIGNATURE:
         item = from_value(fields["value"]) if "value" in fields else UNKNOWN
         return Secret(item) if "secret" in fields and fields["secret"].bool_value else item
-    return {key: from_value(item) for key, item in fields.items()}  # assets and archives stay maps
+    return {key: from_value(fields[key]) for key in sorted(fields)}  # assets and archives stay maps
 
 
 def to_struct(
