@@ -37,8 +37,9 @@ INTERFACE_ENDPOINTS: Mapping[str, tuple[tuple[str, str, tuple[str, ...]], ...]] 
         "sts": (("iam", "role/*", ("sts:AssumeRole",)), ("iam", "*", ("sts:GetCallerIdentity",))),
     }
 )
-"""AWS services that can be reached inside the network, by the short name after `com.amazonaws.<region>.`, and what may
-be called through their endpoint: service in the ARN, resource in this account (`*`: AWS cannot narrow it), actions."""
+"""AWS services that can be reached inside the network, by the short name after `com.amazonaws.<region>.`, and what
+may be called through their endpoint: service in the ARN, resource in this account (`*`: AWS cannot narrow it),
+actions."""
 
 
 def interface_endpoint_policy(account: Account, service: str) -> list[Statement]:

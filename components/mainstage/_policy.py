@@ -42,8 +42,8 @@ class Statement:
 
     sid: str
     reason: str
-    """Why the statement has to exist: what fails without it. For whoever reads or tests the component; AWS never
-    sees it."""
+    """Why the statement has to exist: what fails without it. For whoever reads or tests the component; AWS never sees
+    it."""
     actions: Sequence[str]
     resources: pulumi.Input[Sequence[Text]]
     """ARNs, or an Output of them when even their number is not known yet."""

@@ -29,8 +29,10 @@ def service_role(
     statements: Sequence[Statement],
     boundary: Optional[pulumi.Input[str]],
     tags: Mapping[str, pulumi.Input[str]],
+    role_name: Optional[str] = None,
 ) -> ServiceRole:
-    """Makes `<name>-role` and `<name>-policy`.
+    """Makes `<name>-role` and `<name>-policy`. Without `role_name` the role's name comes from `<name>-role`, and eight
+    more characters: IAM takes 64.
 
     The role's `inline_policies` and `managed_policy_arns` stay unset: a role that sets them owns the whole list and
     removes
@@ -38,6 +40,7 @@ def service_role(
     """
     role = aws.iam.Role(
         f"{name}-role",
+        name=role_name,
         assume_role_policy=trust(service, account_id=account_id, source_arn=source_arn),
         description=description,
         max_session_duration=3600,

@@ -66,11 +66,11 @@ class EncryptionKeyArgs(AccountArgs):
     description: NotRequired[str]
     """What the key is for, as the console shows it. Omitted: a sentence with the component's name."""
     service_principals: NotRequired[list[str]]
-    """AWS services that use the key for themselves: `logs` (encrypted log groups), `cloudwatch` (alarms that publish to
-    encrypted topics). Omitted: both."""
+    """AWS services that use the key for themselves: `logs` (encrypted log groups), `cloudwatch` (alarms that publish
+    to encrypted topics). Omitted: both."""
     deletion_protection: NotRequired[bool]
-    """True: the key is neither deleted nor replaced, whatever the program says. A deleted key makes everything under it
-    unreadable. Omitted: true."""
+    """True: the key is neither deleted nor replaced, whatever the program says. A deleted key makes everything under
+    it unreadable. Omitted: true."""
     existing_key_arn: NotRequired[pulumi.Input[str]]
     """Adopts this key instead of making one. Its policy has to let in what `service_principals` would; `alias`,
     `description` and `service_principals` are refused beside it. Omitted: a key is made."""

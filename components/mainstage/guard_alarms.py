@@ -61,8 +61,8 @@ def guard_alarm_names(endpoint_name: str) -> dict[str, str]:
 class EndpointIdentity(TypedDict):
     """Names, ARNs and metric dimensions of an endpoint. Alarms and dashboards take it and never rebuild a name."""
 
-    endpoint_name: pulumi.Input[str]
-    """Name of the endpoint; metric dimension `EndpointName`."""
+    endpoint_name: str
+    """Name of the endpoint; metric dimension `EndpointName`. Known always: the alarms' names follow from it."""
     endpoint_arn: pulumi.Input[str]
     """ARN of the endpoint: what a caller is allowed to invoke."""
     endpoint_config_name: pulumi.Input[str]

@@ -56,8 +56,8 @@ class ModelRegistryArgs(AccountArgs):
     untagged_image_days: NotRequired[float]
     """Days after which an image without a tag is removed, 1 to 3,650. Omitted: 14."""
     deletion_protection: NotRequired[bool]
-    """True: bucket, repository and groups are neither deleted nor replaced, and survive the stack. False: they go with
-    it, with all archives and images. Omitted: true."""
+    """True: bucket, repository and groups are neither deleted nor replaced, and survive the stack. False: they go
+    with it, with all archives and images. Omitted: true."""
 
 
 @dataclass(frozen=True, kw_only=True)

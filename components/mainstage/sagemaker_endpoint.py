@@ -186,6 +186,9 @@ class SageMakerEndpoint(pulumi.ComponentResource):
         return service_role(
             f"{self._name}-execution",
             parent=self,
+            # Not made from the component's name: a long one and the random tail would be more than IAM's 64 characters.
+            # IAM knows no regions, hence the region.
+            role_name=f"{resolved.endpoint_name}-{account.region}",
             service="sagemaker.amazonaws.com",
             account_id=account.account_id,
             source_arn=account.arn("sagemaker", "*"),

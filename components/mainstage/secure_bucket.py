@@ -26,15 +26,14 @@ class SecureBucketArgs(AccountArgs):
     """Key that encrypts the objects. Required unless `adopt`."""
     write_once_prefixes: NotRequired[list[str]]
     """Objects under these prefixes are written once: a PUT has to carry `If-None-Match: *`, and while
-    `deletion_protection`
-    is on nobody deletes them. Omitted: none."""
+    `deletion_protection` is on nobody deletes them. Omitted: none."""
     noncurrent_days: NotRequired[float]
     """Days that a replaced or deleted object's old version is kept, 1 to 36,500. Omitted: 90."""
     expire_days: NotRequired[float]
     """Days after which objects are deleted, 1 to 36,500. Omitted: never."""
     deletion_protection: NotRequired[bool]
-    """True: the bucket is neither deleted nor replaced, and survives the stack. False: it goes with the stack, with all
-    objects in it. Omitted: true."""
+    """True: the bucket is neither deleted nor replaced, and survives the stack. False: it goes with the stack, with
+    all objects in it. Omitted: true."""
 
 
 @dataclass(frozen=True, kw_only=True)

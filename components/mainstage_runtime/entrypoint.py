@@ -50,15 +50,14 @@ def reported(answer: Any) -> Any:
 
     Flask turns a text into HTML and a mapping into JSON. That stays so.
     """
+    response: Any = answer
     if isinstance(answer, tuple) and len(answer) == 2:
         response = Response(response=answer[0], mimetype=answer[1])
     elif isinstance(answer, (str, bytes, bytearray)):
         response = Response(response=answer, mimetype="text/html")
     elif isinstance(answer, dict):
         response = Response(response=json.dumps(answer), mimetype="application/json")
-    elif hasattr(answer, "headers"):
-        response = answer
-    else:
+    if not hasattr(response, "headers"):
         return answer
     response.headers[HEADER] = with_version(response.headers.get(HEADER, ""))
     return response
