@@ -70,7 +70,10 @@ async def read_platform(environment: str) -> Mapping[str, Any]:
     try:
         values = await pulumi.StackReference(stack).outputs.future()
     except Exception as error:  # the engine gives what its backend said, of any type
-        raise _not_up(environment, f"its outputs cannot be read ({error})") from error
+        problem = _not_up(environment, f"its outputs cannot be read ({error})")
+        # The engine ends the run for the failed read and may show its own error only.
+        pulumi.log.error(str(problem))
+        raise problem from error
     return values or {}
 
 

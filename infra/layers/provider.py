@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 import pulumi
 import pulumi_aws as aws
 
@@ -35,6 +37,13 @@ def with_provider(provider: aws.Provider) -> pulumi.ResourceOptions:
     return pulumi.ResourceOptions(providers=[provider])
 
 
-def account_arguments(settings: LayerSettings) -> dict[str, str]:
+class AccountArguments(TypedDict):
     """The arguments that every component takes."""
+
+    account_id: str
+    region: str
+
+
+def account_arguments(settings: LayerSettings) -> AccountArguments:
+    """Account and region of the stack."""
     return {"account_id": settings.account_id, "region": settings.region}
