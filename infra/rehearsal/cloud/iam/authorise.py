@@ -12,7 +12,7 @@ from typing import Any
 from moto.core.utils import get_service_model
 
 from infra.rehearsal.cloud.api import AwsError, Call, Principal
-from infra.rehearsal.cloud.iam import policy_writes, sts
+from infra.rehearsal.cloud.iam import policy_writes, role_takers, sts
 from infra.rehearsal.cloud.iam.actions import needed, prefix_of
 from infra.rehearsal.cloud.iam.conditions import Keys, encryption_context, request_context
 from infra.rehearsal.cloud.iam.decide import decide, denied, refusal_text
@@ -24,9 +24,9 @@ from infra.rehearsal.cloud.iam.need import Need
 from infra.rehearsal.cloud.iam.resource_policies import SERVICES, attached_to, find_bucket
 from infra.rehearsal.cloud.iam.s3_actions import bucket_arn
 
-__all__ = ["authorise", "policy_writes", "sts"]
-"""`sts` and `policy_writes` register with the overlay when they are imported: where calls are authorised, roles are
-assumed by their trust policies and malformed policies are refused."""
+__all__ = ["authorise", "policy_writes", "role_takers", "sts"]
+"""The last three register with the overlay when they are imported: where calls are authorised, roles are assumed by
+their trust policies, services try the roles that they are given, and malformed policies are refused."""
 
 _UNAUTHORISED_EC2 = "You are not authorized to perform this operation. "
 _READING = {"GetObject", "HeadObject"}
