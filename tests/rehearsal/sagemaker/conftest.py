@@ -125,12 +125,12 @@ class Stage:
     def settled(self, name: str = "e") -> dict[str, Any]:
         """The endpoint's description once nothing is under way."""
         deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
+        while True:
             found = self.sagemaker.describe_endpoint(EndpointName=name)
             if found["EndpointStatus"] not in ("Creating", "Updating"):
                 return found
+            assert time.monotonic() < deadline, f"endpoint {name} is still {found['EndpointStatus']}"
             time.sleep(0.02)
-        raise AssertionError(f"endpoint {name} is still {found['EndpointStatus']}")
 
     def deleted(self, name: str = "e") -> None:
         """Deletes the endpoint and waits until it is gone."""

@@ -89,8 +89,8 @@ def test_the_role_may_not_read_the_data(up):
 
 def test_the_key_of_the_data_no_longer_admits_the_role(stage):
     kms = stage.cloud.client("kms")
-    root = {"Sid": "root", "Effect": "Allow", "Action": "kms:*", "Resource": "*"}
-    root["Principal"] = {"AWS": "arn:aws:iam::111111111111:root"}
+    account = {"AWS": "arn:aws:iam::111111111111:root"}
+    root = {"Sid": "root", "Effect": "Allow", "Action": "kms:*", "Resource": "*", "Principal": account}
     document = {"Version": "2012-10-17", "Statement": [root]}
     key = kms.create_key(Policy=json.dumps(document))["KeyMetadata"]["KeyId"]
     stage.put_archive(ServerSideEncryption="aws:kms", SSEKMSKeyId=key)

@@ -50,16 +50,24 @@ def run_action(cloud: Cloud, region: str, alarm: Mapping[str, Any], old_state: s
         # A subject is at most 100 characters long (SNS API reference, Publish); alarm names may have 255.
         sns.publish(TopicArn=action, Subject=subject[:100], Message=message)
     except ClientError as refusal:
-        return Outcome(action, message, _worded(refusal, alarm["AlarmArn"], action))
+        return Outcome(action, message, _worded(cloud, refusal, alarm["AlarmArn"], action))
     return Outcome(action, message)
 
 
-def _worded(refusal: ClientError, alarm_arn: str, topic_arn: str) -> str:
-    """The error as an alarm's history shows it (repost.aws, cloudwatch-receive-sns-for-alarm-trigger)."""
+def _worded(cloud: Cloud, refusal: ClientError, alarm_arn: str, topic_arn: str) -> str:
+    """The error as an alarm's history shows it (repost.aws, cloudwatch-receive-sns-for-alarm-trigger).
+
+    A topic that is gone admits nobody any more; that it is gone is what a person must hear (SNS's own words; that
+    CloudWatch shows them is unconfirmed).
+    """
     error = refusal.response["Error"]
-    if error["Code"] in ("AuthorizationError", "AuthorizationErrorException", "AccessDenied", "AccessDeniedException"):
-        return f"Resource: {alarm_arn} is not authorized to perform: SNS:Publish on resource: {topic_arn}"
-    return error["Message"]
+    if error["Code"] not in ("AuthorizationError", "AccessDenied", "AccessDeniedException"):
+        return error["Message"]
+    try:
+        cloud.client("sns", topic_arn.split(":")[3]).get_topic_attributes(TopicArn=topic_arn)
+    except ClientError as missing:
+        return missing.response["Error"]["Message"]
+    return f"Resource: {alarm_arn} is not authorized to perform: SNS:Publish on resource: {topic_arn}"
 
 
 def alarm_message(alarm: Mapping[str, Any], old_state: str, *, account_id: str, region: str) -> dict[str, Any]:

@@ -7,7 +7,6 @@ Nothing is scaled: alarms are not evaluated.
 from __future__ import annotations
 
 import copy
-import re
 import threading
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from infra.rehearsal.cloud.cloud import Cloud
 
 VARIANT_DIMENSION = "sagemaker:variant:DesiredInstanceCount"
-_VARIANT = re.compile(r"endpoint/([^/]+)/variant/([^/]+)")
 _NOT_SUSPENDED = {
     "DynamicScalingInSuspended": False,
     "DynamicScalingOutSuspended": False,
@@ -231,13 +229,12 @@ def _check_resource(call: Call) -> None:
             f"emulated cloud; sagemaker with {VARIANT_DIMENSION} is",
             501,
         )
-    found = _VARIANT.fullmatch(asked["ResourceId"])
-    if found is None:
-        raise AwsError("ValidationException", "Unsupported service namespace, resource type or scalable dimension")
-    endpoint = sagemaker_of(call.cloud).endpoints.get((call.region, found[1]))
+    # The validator has seen to the form: endpoint/NAME/variant/NAME.
+    _, name, _, variant = asked["ResourceId"].split("/")
+    endpoint = sagemaker_of(call.cloud).endpoints.get((call.region, name))
     if endpoint is None:
         raise AwsError("ValidationException", f"SageMaker endpoint doesn't exist: {asked['ResourceId']}")
-    if endpoint.fleet is None or found[2] not in endpoint.fleet.production:
+    if endpoint.fleet is None or variant not in endpoint.fleet.production:
         raise AwsError("ValidationException", f"SageMaker variant doesn't exist: {asked['ResourceId']}")
 
 
