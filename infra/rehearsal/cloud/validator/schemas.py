@@ -104,7 +104,7 @@ def check(service: str, operation: str, params: Mapping[str, Any]) -> Iterator[F
     value: Any = params.get(source.member) if source.member else params
     if not isinstance(value, Mapping):
         return
-    schema = _schema(source.type_name)
+    schema = schema_of(source.type_name)
     node: Mapping[str, Any] = schema
     if source.property_name:
         node = _resolved(schema["properties"][source.property_name], schema)
@@ -200,7 +200,7 @@ def _resolved(node: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str
 
 
 @functools.cache
-def _schema(type_name: str) -> Mapping[str, Any]:
+def schema_of(type_name: str) -> Mapping[str, Any]:
     folder = _folder()
     resource = _resources(folder)[type_name]
     return json.loads((folder / "resources" / f"{resource}.json").read_text(encoding="utf-8"))

@@ -119,10 +119,10 @@ def cluster(params: Params, partial: bool) -> Iterator[Finding]:
     subnets = (params.get("resourcesVpcConfig") or {}).get("subnetIds")
     if subnets is not None and len(set(subnets)) < 2 and not partial:
         yield Finding("resourcesVpcConfig.subnetIds", f"has {len(set(subnets))} subnets, at least 2 are needed")
-    yield from _auto_mode(params)
+    yield from _auto_mode(params, partial)
 
 
-def _auto_mode(params: Params) -> Iterator[Finding]:
+def _auto_mode(params: Params, partial: bool) -> Iterator[Finding]:
     """https://docs.aws.amazon.com/eks/latest/userguide/automode-get-started-cli.html"""
     switches = {
         "computeConfig.enabled": (params.get("computeConfig") or {}).get("enabled"),
@@ -133,8 +133,8 @@ def _auto_mode(params: Params) -> Iterator[Finding]:
             (params.get("kubernetesNetworkConfig") or {}).get("elasticLoadBalancing") or {}
         ).get("enabled"),
     }
-    if any(switches.values()) and not all(switches.values()):
-        off = [name for name, on in switches.items() if not on]
+    off = [name for name, on in switches.items() if on is False or (on is None and not partial)]
+    if any(switches.values()) and off:
         yield Finding(off[0], f"must be on with Auto Mode: {', '.join(switches)} are switched together")
     if any(switches.values()) and params.get("bootstrapSelfManagedAddons"):
         yield Finding("bootstrapSelfManagedAddons", "must be false with Auto Mode")
