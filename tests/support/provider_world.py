@@ -107,6 +107,9 @@ class World:
         )
         return f"s3://{self.bucket.id}/models/iris/1/model.tar.gz"
 
+    def endpoint_inputs(self, name: str = "iris") -> dict[str, Any]:
+        return {"name": name, "endpointConfigName": self.configuration.id}
+
     def model_inputs(self, name: str = "iris-1") -> dict[str, Any]:
         return {
             "name": name,
@@ -114,7 +117,10 @@ class World:
             "primaryContainer": {
                 "image": IMAGE,
                 "modelDataUrl": self.archive_url,
-                "environment": {"SAGEMAKER_PROGRAM": "inference.py"},
+                "environment": {
+                    "SAGEMAKER_PROGRAM": "inference.py",
+                    "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+                },
             },
         }
 
