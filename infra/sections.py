@@ -168,6 +168,8 @@ _WRONG_TYPE = {
 
 
 def _retype(kind: str, value: object) -> str:
+    if kind == "string_type" and value is None:
+        return "write a text; the word null itself takes quotes"
     if kind == "string_type" and isinstance(value, bool | int | float):
         return "put it in quotes: YAML reads it as a " + ("truth value" if isinstance(value, bool) else "number")
     if kind in ("int_type", "float_type", "bool_type") and isinstance(value, str):

@@ -257,6 +257,8 @@ def test_every_problem_is_told_at_once(complain: Complain) -> None:
         ("model: iris", f"model: {'i' * (MAXIMUM_MODEL_NAME + 1)}", "model: must have at most 39 characters"),
         ("model: iris\n", "", "iris.yaml:1: model: missing"),
         ("owner: ml-platform", 'owner: ""', "owner: must have at least 1 character"),
+        ("name: garden", "name: null", "signature.inputs[2].name: takes text; got nothing; allowed: the field's name"),
+        ("name: garden", "name: null", "fix: write a text; the word null itself takes quotes"),
         ("runtime: sklearn-1.4-2", "runtime: 1.4", "runtime: takes text; got 1.4"),
         ("capture: {percent: 50}", "backend: kubernetes", 'backend: not one of the choices; got "kubernetes"; allowed: sagemaker'),
         ("tags: {team: botany}", 'tags: {"t\\n": x}', "the key is no tag key"),

@@ -140,7 +140,9 @@ def test_missing_outputs_are_named_in_order(settings: ModelsSettings) -> None:
     outputs = {key: value for key, value in OUTPUTS.items() if key not in ("release", "kms_key_arn")}
     with pytest.raises(PlatformNotUp, match=r"platform-staging, but it has no kms_key_arn, release\. Bring"):
         PlatformOutputs.of(outputs, settings)
-    with pytest.raises(PlatformNotUp, match=r"it has no outputs\. Bring the platform up first: pulumi up -s platform-st"):
+    with pytest.raises(
+        PlatformNotUp, match=r"it has no outputs\. Bring the platform up first: pulumi up -s platform-st"
+    ):
         PlatformOutputs.of({}, settings)
     with pytest.raises(PlatformNotUp, match="up with region us-east-1, models-staging asks for eu-west-1"):
         PlatformOutputs.of({**OUTPUTS, "region": "us-east-1"}, settings)
