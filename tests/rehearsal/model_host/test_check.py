@@ -185,7 +185,7 @@ def test_versions_are_read_from_any_pickle_without_loading_it(tmp_path: Path, pr
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "m.joblib").write_bytes(model)
     (tmp_path / "other.bin").write_bytes(model)
-    problems = version_problems(preset_named(PRESET), [], tmp_path)
+    problems = version_problems(preset_named(PRESET), {}, [], tmp_path)
     assert len(problems) == 1
     assert problems[0].startswith(f"m.joblib: saved with scikit-learn {sklearn.__version__}, ")
 
@@ -193,10 +193,19 @@ def test_versions_are_read_from_any_pickle_without_loading_it(tmp_path: Path, pr
 @pytest.mark.parametrize("compress", [3, ("gzip", 3)])
 def test_versions_are_read_from_compressed_files(tmp_path: Path, compress):
     joblib.dump(LogisticRegression(), tmp_path / "m.joblib", compress=compress)
-    assert version_problems(preset_named(PRESET), [], tmp_path)[0].startswith("m.joblib: saved with scikit-learn")
+    assert version_problems(preset_named(PRESET), {}, [], tmp_path)[0].startswith("m.joblib: saved with scikit-learn")
 
 
 def test_the_images_own_version_is_no_problem(saved_here, tmp_path):
     (tmp_path / "m.pkl").write_bytes(saved_here)
     same = {"package": "scikit-learn", "what": "x", "saved": "1.4.2", "here": "1.4.2"}
-    assert version_problems(preset_named(PRESET), [same], tmp_path) == []
+    assert version_problems(preset_named(PRESET), {}, [same], tmp_path) == []
+
+
+def test_where_the_images_versions_cannot_be_had_those_of_the_environment_pass_too(tmp_path):
+    def saved(version: str) -> dict[str, str]:
+        return {"package": "scikit-learn", "what": "Ridge", "saved": version, "here": "1.5.2"}
+
+    warned = [saved("1.4.2"), saved("1.5.2"), saved("1.3.0")]
+    problems = version_problems(preset_named(PRESET), {"scikit-learn": "1.5.2"}, warned, tmp_path)
+    assert [problem.split(",")[0] for problem in problems] == ["Ridge: saved with scikit-learn 1.3.0"]

@@ -159,6 +159,25 @@ def test_the_next_python_is_taken_when_one_cannot_hold_the_lock(locks, tmp_path,
     assert names(tmp_path / "made") == [f"{runtime.folder.name}"]
 
 
+def test_the_lock_for_newer_pythons_is_the_last_resort_and_says_so(locks, tmp_path, monkeypatch):
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    refused = pythons.Problem("no usable wheels", of_this_python=True)
+    real = pythons.run_uv
+
+    def run_uv(command, **options):
+        return refused if f"{PRESET}.lock" in command[-1] else real(command, **options)
+
+    monkeypatch.setattr(pythons, "run_uv", run_uv)
+    made = PresetEnvironments(tmp_path / "made")
+    with pytest.raises(EnvironmentUnavailable, match=f"{PRESET} with Python 3.*: no usable wheels"):
+        made.ensure(PRESET, offline=True)
+    (locks / f"{PRESET}.newer-python.lock").write_text("# nothing\n")
+    runtime = made.ensure(PRESET, offline=True)
+    assert "scikit-learn missing here, 1.4.2 in the image" in runtime.differences[0]
+    assert environments.hosted_presets() == [PRESET]
+    assert made.find(PRESET) == runtime
+
+
 @pytest.mark.parametrize(("found", "words"), [(False, "none from 3.10 on was found"), (True, "Python 3.10.99: ")])
 def test_no_python_at_all(locks, tmp_path, monkeypatch, found, words):
     candidates = [pythons.Candidate("3.10.99", tmp_path / "no-python")] if found else []

@@ -117,7 +117,7 @@ def _ask(
     accept: str,
     seconds: float,
 ) -> CheckReport:
-    problems = version_problems(preset, host.load_versions, host.folder / "opt/ml/model")
+    problems = version_problems(preset, runtime.packages, host.load_versions, host.folder / "opt/ml/model")
     prediction = None
     if sample is not None:
         prediction = host.invoke(sample, content_type=content_type, accept=accept)

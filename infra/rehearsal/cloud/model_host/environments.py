@@ -28,6 +28,8 @@ REPOSITORY = Path(__file__).resolve().parents[4]
 LOCKS = REPOSITORY / "requirements" / "presets"
 DEFAULT_DIRECTORY = REPOSITORY / ".mainstage" / "environments"
 
+_NEWER_PYTHON = ".newer-python.lock"
+"""A preset's second lock: the nearest versions for a machine whose Pythons are all too new for the image's."""
 _RECORD = "mainstage-environment.json"
 _GUARD = Path(__file__).with_name("container") / "guard.py"
 _BUILD_TIMEOUT_SECONDS = 1800
@@ -57,7 +59,7 @@ class PresetRuntime:
 
 def hosted_presets() -> list[str]:
     """The presets that a rehearsal can serve: those with a lock."""
-    return sorted(path.stem for path in LOCKS.glob("*.lock"))
+    return sorted(path.stem for path in LOCKS.glob("*.lock") if not path.name.endswith(_NEWER_PYTHON))
 
 
 class PresetEnvironments:
@@ -73,8 +75,8 @@ class PresetEnvironments:
 
     def find(self, preset: str) -> PresetRuntime | None:
         """The preset's environment if it is there; no network. Raises EnvironmentUnavailable for one without a lock."""
-        known, lock = _preset_and_lock(preset)
-        return self._existing(known, _stem(preset, lock))
+        known, locks = _preset_and_locks(preset)
+        return self._existing(known, _stem(preset, locks))
 
     def ensure(self, preset: str, *, offline: bool = False, progress: Progress | None = None) -> PresetRuntime:
         """The preset's environment, built when it is missing. `offline`: build from uv's cache alone.
@@ -83,14 +85,14 @@ class PresetEnvironments:
         network and nothing in uv's cache, or a folder that cannot be written.
         """
         tell = progress or (lambda _line: None)
-        known, lock = _preset_and_lock(preset)
-        stem = _stem(preset, lock)
+        known, locks = _preset_and_locks(preset)
+        stem = _stem(preset, locks)
         found = self._existing(known, stem)
         if found is None:
             try:
                 self.directory.mkdir(parents=True, exist_ok=True)
                 with self._locked(stem, tell):
-                    found = self._existing(known, stem) or self._build(known, lock, stem, offline, tell)
+                    found = self._existing(known, stem) or self._build(known, locks, stem, offline, tell)
             except OSError as error:
                 raise EnvironmentUnavailable(
                     f"{self.directory}: cannot hold the environment of the preset {preset}: {error}. "
@@ -122,7 +124,9 @@ class PresetEnvironments:
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def _build(self, preset: RuntimePreset, lock: Path, stem: str, offline: bool, tell: Progress) -> PresetRuntime:
+    def _build(
+        self, preset: RuntimePreset, locks: list[Path], stem: str, offline: bool, tell: Progress
+    ) -> PresetRuntime:
         uv = pythons.find_uv(REPOSITORY, self._uv)
         if uv is None:
             raise EnvironmentUnavailable(
@@ -132,22 +136,17 @@ class PresetEnvironments:
         for stale in self.directory.glob(f".building-{stem}-*"):  # of a build that was killed; the lock is ours
             shutil.rmtree(stale, ignore_errors=True)
         refused = []
-        for candidate in pythons.candidates(uv, preset.python):
+        pairs = [(lock, candidate) for lock in locks for candidate in pythons.candidates(uv, preset.python)]
+        for lock, candidate in pairs:
             scratch = Path(tempfile.mkdtemp(prefix=f".building-{stem}-", dir=self.directory))
             try:
                 tell(f"building the environment of {preset.name} with Python {candidate.version}")
                 problem = self._fill(scratch, candidate.path, uv, lock, offline)
                 if problem is None:
-                    record = _survey(scratch)
-                    _place_guard(scratch, record["site_packages"])
-                    (scratch / _RECORD).write_text(json.dumps(record, indent=1))
-                    target = self.directory / f"{stem}-py{candidate.minor}"
-                    shutil.rmtree(target, ignore_errors=True)
-                    scratch.rename(target)
-                    return _runtime(preset, target, record)
+                    return self._place(preset, scratch, self.directory / f"{stem}-py{candidate.minor}")
                 if not problem.of_this_python:
-                    raise EnvironmentUnavailable(_not_built(preset, lock, problem.text, offline))
-                refused.append(f"Python {candidate.version}: {problem.text}")
+                    raise EnvironmentUnavailable(_not_built(preset, problem.text, offline))
+                refused.append(f"{lock.stem} with Python {candidate.version}: {problem.text}")
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
         raise EnvironmentUnavailable(
@@ -155,6 +154,15 @@ class PresetEnvironments:
             + ("; ".join(refused) or f"none from {preset.python} on was found")
             + f". Install Python {preset.python} (for example `uv python install {preset.python}`) and run this again"
         )
+
+    @staticmethod
+    def _place(preset: RuntimePreset, scratch: Path, target: Path) -> PresetRuntime:
+        record = _survey(scratch)
+        _place_guard(scratch, record["site_packages"])
+        (scratch / _RECORD).write_text(json.dumps(record, indent=1))
+        shutil.rmtree(target, ignore_errors=True)
+        scratch.rename(target)
+        return _runtime(preset, target, record)
 
     @staticmethod
     def _fill(scratch: Path, python: Path, uv: list[str], lock: Path, offline: bool) -> pythons.Problem | None:
@@ -170,7 +178,7 @@ class PresetEnvironments:
         return None
 
 
-def _preset_and_lock(preset: str) -> tuple[RuntimePreset, Path]:
+def _preset_and_locks(preset: str) -> tuple[RuntimePreset, list[Path]]:
     try:
         known = preset_named(preset)
     except ValueError as error:
@@ -181,11 +189,12 @@ def _preset_and_lock(preset: str) -> tuple[RuntimePreset, Path]:
             f"a rehearsal cannot serve the runtime preset {preset}: there is no requirements/presets/{preset}.lock. "
             f"It can serve: {', '.join(hosted_presets())}. On AWS the preset works"
         )
-    return known, lock
+    newer = LOCKS / f"{preset}{_NEWER_PYTHON}"
+    return known, [lock, newer] if newer.is_file() else [lock]
 
 
-def _stem(preset: str, lock: Path) -> str:
-    return f"{preset}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
+def _stem(preset: str, locks: list[Path]) -> str:
+    return f"{preset}-{hashlib.sha256(b''.join(lock.read_bytes() for lock in locks)).hexdigest()[:12]}"
 
 
 def _survey(folder: Path) -> dict[str, Any]:
@@ -233,7 +242,7 @@ def _runtime(preset: RuntimePreset, folder: Path, record: Mapping[str, Any]) -> 
     return PresetRuntime(preset.name, folder, folder / "bin" / "python", version, packages, line)
 
 
-def _not_built(preset: RuntimePreset, lock: Path, text: str, offline: bool) -> str:
+def _not_built(preset: RuntimePreset, text: str, offline: bool) -> str:
     first = (
         "uv may not use the network here"
         if offline

@@ -161,7 +161,7 @@ class ModelHost:
         """Says so when saved framework versions explain why the model does not load."""
         if failure.kind not in ("load", "died"):
             return failure
-        problems = version_problems(preset, failure.versions, self.folder / "opt/ml/model")
+        problems = version_problems(preset, self.runtime.packages, failure.versions, self.folder / "opt/ml/model")
         if not problems:
             return failure
         return HostFailed("version", f"{failure.reason}. {' '.join(problems)}", failure.log_tail, failure.versions)

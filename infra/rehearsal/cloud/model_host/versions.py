@@ -20,25 +20,24 @@ _SKLEARN = re.compile(rb"_sklearn_version(?:\x94|q.|r.{4})?(?:\x8c(.)|X(.{4}))",
 _VERSION = re.compile(rb"\d+\.\d+[\w.+]*")
 
 
-def version_problems(preset: RuntimePreset, warned: Iterable[Mapping[str, str]], model_folder: Path) -> list[str]:
+def version_problems(
+    preset: RuntimePreset, here: Mapping[str, str], warned: Iterable[Mapping[str, str]], model_folder: Path
+) -> list[str]:
     """One sentence for each package that the model was saved with in another version than the image's, with the way
     out.
 
-    `warned`: what the framework said while loading ({"package", "what", "saved", "here"}). The files are searched as
-    well, without loading them: one that cannot be loaded has often said nothing.
+    `here` are the packages of the environment that loads it: a model saved with them passes too, also on a machine that
+    cannot hold the image's versions (whose environment says so). `warned`: what the framework said while loading
+    ({"package", "what", "saved", "here"}). The files are searched as well, without loading them: one that cannot be
+    loaded has often said nothing.
     """
-    saved: dict[str, dict[str, list[str]]] = {}
-    for each in warned:
-        if each["saved"] != each["here"]:
-            saved.setdefault(each["package"], {}).setdefault(each["saved"], []).append(each["what"])
-    for path, version in _in_files(model_folder):
-        if version != preset.packages.get("scikit-learn", version):
-            saved.setdefault("scikit-learn", {}).setdefault(version, []).append(path)
-    return [
-        _sentence(preset, package, version, what)
-        for package, versions in saved.items()
-        for version, what in sorted(versions.items())
-    ]
+    seen = [(each["package"], each["saved"], each["what"]) for each in warned]
+    seen += [("scikit-learn", version, name) for name, version in _in_files(model_folder)]
+    saved: dict[tuple[str, str], list[str]] = {}
+    for package, version, what in seen:
+        if version not in (preset.packages.get(package, version), here.get(package)):
+            saved.setdefault((package, version), []).append(what)
+    return [_sentence(preset, package, version, what) for (package, version), what in sorted(saved.items())]
 
 
 def _sentence(preset: RuntimePreset, package: str, version: str, what: list[str]) -> str:
