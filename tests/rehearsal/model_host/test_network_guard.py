@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -251,3 +253,30 @@ def test_names_and_edges(host, local):
 
 def test_the_guard_is_not_installed_by_being_imported():
     assert "_mainstage_guard" not in sys.modules
+
+
+def test_where_no_namespace_is_permitted_the_process_stays_as_it_was():
+    """The trial in a forked child fails, as it does where a system forbids namespaces; the hook is what is left."""
+    code = """
+import subprocess
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import containment, guard, os, socket
+before = os.readlink("/proc/self/ns/net") if sys.platform == "linux" else ""
+def forbidden():
+    raise PermissionError(1, "unshare")
+containment._unshare = forbidden
+print(containment.enter_network_namespace())
+print(before == (os.readlink("/proc/self/ns/net") if sys.platform == "linux" else ""))
+guard.install()
+try:
+    socket.create_connection(("192.0.2.1", 443), timeout=5)
+except PermissionError as error:
+    print(error.strerror)
+"""
+    folder = Path(guard.__file__).parent
+    done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True)
+    isolated, unchanged, refusal = done.stdout.splitlines()
+    assert (isolated, unchanged) == ("False", "True")
+    assert refusal.startswith(REFUSED + "TCP connection to 192.0.2.1:443")
