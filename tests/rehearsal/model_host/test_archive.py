@@ -154,7 +154,11 @@ def test_a_header_that_is_a_bomb_costs_no_memory(tmp_path):
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", gzip.compress(b"no tar" * 500), os.urandom(4000)])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no archive", gzip.compress(b"no tar" * 500), os.urandom(4000)],
+    ids=["empty", "text", "gzip of no tar", "noise"],  # the same in every test process
+)
 def test_what_is_no_archive_is_refused(tmp_path, content):
     archive = tmp_path / "model.tar.gz"
     archive.write_bytes(content)
