@@ -35,7 +35,8 @@ bench: install ## Time the program, the door and a rehearsal; compare with the l
 	@$(PY) tests/bench/run.py $(ARGS)
 
 schema: install ## Write the generated files again: catalog schema, component schema, guides
-	@$(PY) tools/generate.py
+	@$(PY) -m infra.reference_docs
+	@UPDATE_GOLDENS=1 $(PY) -m pytest -q -n0 tests/components/test_schema.py
 
 lock: install ## Resolve the locks again from the pyproject files
 	@tools/lock.sh

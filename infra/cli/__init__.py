@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-import click
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -40,22 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in words
     try:
-        app(args=words, standalone_mode=False)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
-    except (click.exceptions.Abort, KeyboardInterrupt):
+        app(args=words)
+    except KeyboardInterrupt:
         fail("stopped", as_json=as_json)
         sys.exit(130)
-    except click.UsageError as error:
-        error.show()
-        sys.exit(2)
-    except click.ClickException as error:
-        fail(error.format_message(), as_json=as_json)
-        sys.exit(error.exit_code)
-    except (ValueError, ClientError, BotoCoreError, OSError) as error:
-        if not isinstance(error, ClientError | BotoCoreError | OSError) and not getattr(
-            type(error), "__module__", ""
-        ).startswith("infra."):
+    except (ClientError, BotoCoreError, OSError) as error:
+        fail(str(error), as_json=as_json)
+        sys.exit(1)
+    except Exception as error:
+        if not type(error).__module__.startswith("infra."):
             raise
         fail(str(error), as_json=as_json)
         sys.exit(1)

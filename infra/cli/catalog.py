@@ -8,9 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from infra import catalog, settings
+from infra import settings
+from infra.catalog import check_limits, json_schema, load_catalog
 from infra.cli import common
 from infra.cli.output import emit, fail
+from infra.problems import InputError, Problem
 from infra.registry.target import ENVIRONMENTS
 
 app = typer.Typer(help="Check the stack and model files.", no_args_is_help=True)
@@ -20,22 +22,35 @@ app = typer.Typer(help="Check the stack and model files.", no_args_is_help=True)
 def check(as_json: common.JsonOption = False) -> None:
     """Read every stack file and every model file for every environment; report every problem with file and line."""
     root = common.root()
-    problems: dict[str, None] = {}
+    problems: dict[Problem, None] = {}
     models: dict[str, list[str]] = {}
+    placeholders: set[str] = set()
     for environment in ENVIRONMENTS:
+        loaded = {}
         for layer in ("platform", "models"):
             stack = f"{layer}-{environment}"
             try:
-                settings.load(settings.stack_config(root / "stacks" / f"Pulumi.{stack}.yaml"), stack, root)
-            except settings.SettingsError as error:
-                problems.update(dict.fromkeys(str(error).splitlines()))
+                loaded[layer] = settings.load(
+                    settings.stack_config(root / "stacks" / f"Pulumi.{stack}.yaml"), stack, root
+                )
+                placeholders |= {loaded[layer].account_id} & set(settings.PLACEHOLDER_ACCOUNT_IDS)
+            except InputError as error:
+                problems.update(dict.fromkeys(error.problems))
         try:
-            models[environment] = sorted(catalog.load_catalog(root, environment).models)
-        except catalog.CatalogError as error:
-            problems.update(dict.fromkeys(str(error).splitlines()))
-    result = {"ok": not problems, "problems": list(problems), "models": models}
+            catalog = load_catalog(root, environment)
+            models[environment] = sorted(catalog.models)
+            if isinstance(found := loaded.get("models"), settings.ModelsSettings):
+                check_limits(catalog, found)
+        except InputError as error:
+            problems.update(dict.fromkeys(error.problems))
+    result = {
+        "ok": not problems,
+        "problems": [each.as_json() for each in problems],
+        "models": models,
+        "placeholder_account_ids": sorted(placeholders),
+    }
     if problems and not as_json:
-        fail("\n".join(problems))
+        fail("\n".join(str(each) for each in problems))
     else:
         emit(result, as_json=as_json, render=_render)
     if problems:
@@ -43,8 +58,14 @@ def check(as_json: common.JsonOption = False) -> None:
 
 
 def _render(result: dict[str, Any]) -> str:
-    lines = [f"{environment}: {', '.join(names) or 'no models'}" for environment, names in result["models"].items()]
-    return "\n".join(["6 stack files and every model file are in order", *lines])
+    lines = ["6 stack files and every model file are in order"]
+    lines += [f"{environment}: {', '.join(names) or 'no models'}" for environment, names in result["models"].items()]
+    if placeholders := result["placeholder_account_ids"]:
+        lines.append(
+            f"[yellow]note:[/yellow] {', '.join(placeholders)} are placeholders; put your accounts into stacks/ before the "
+            "first pulumi up (a rehearsal needs no real ones)"
+        )
+    return "\n".join(lines)
 
 
 @app.command("schema")
@@ -54,7 +75,7 @@ def schema(
     ] = False,
 ) -> None:
     """The JSON Schema of a model file, for editors."""
-    text = json.dumps(catalog.json_schema(), indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
     if write:
         path = common.root() / "docs" / "schemas" / "model.schema.json"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from infra import settings
 from infra.catalog import Model, load_catalog
 from infra.cli import common
 from infra.cli.output import emit, say, working
@@ -18,6 +19,7 @@ from infra.registry.infer import infer
 from infra.registry.push import Pushed, push
 from infra.registry.registry import Registry, RegistryError
 from infra.registry.scaffold import DEFAULT_PRESET, scaffold
+from infra.registry.target import ENVIRONMENTS
 from infra.rehearsal.cloud.model_host import PresetEnvironments
 
 app = typer.Typer(help="Scaffold, register and look at models.", no_args_is_help=True)
@@ -49,7 +51,13 @@ def new(
     root = common.root()
     inferred = infer(sample, answer or ()) if sample else None
     made = scaffold(
-        name, root=root, folder=folder or root / "models" / name, inferred=inferred, preset=runtime, owner=owner
+        name,
+        root=root,
+        folder=folder or root / "models" / name,
+        inferred=inferred,
+        preset=runtime,
+        owner=owner,
+        instances=_fewest_instances(root),
     )
     where = os.path.relpath(made.inference.parent)
     steps = [
@@ -244,6 +252,18 @@ def _model(name: str, environment: str) -> Model:
             f"New? mainstage model new {name}"
         )
     return catalog[name]
+
+
+def _fewest_instances(root: Path) -> dict[str, int]:
+    """The fewest instances that each environment's stack file allows an endpoint."""
+    found = {}
+    for environment in ENVIRONMENTS:
+        stack = f"models-{environment}"
+        config = settings.stack_config(root / "stacks" / f"Pulumi.{stack}.yaml")
+        loaded = settings.load(config, stack, root)
+        assert isinstance(loaded, settings.ModelsSettings)
+        found[environment] = loaded.limits.minimum_instances
+    return found
 
 
 def _environments() -> PresetEnvironments:

@@ -32,6 +32,13 @@ STEPS = {
     "predictions": "predictions",
 }
 
+ANSWERED_BY = {
+    "moto": "answered by moto",
+    "overlay": "by what is written for this rehearsal",
+    "store": "by a generic store",
+    "door": "refused",
+}
+
 Environment = Annotated[str, typer.Option("--env", help="Which environment's stack files: dev, staging or prod.")]
 
 
@@ -153,8 +160,8 @@ def render(report: Report) -> Group:
     parts: list[Any] = [head, *(_tree(each) for each in report.stacks), "", _predictions(report), "", _times(report)]
     for name, reason in report.not_served.items():
         parts.append(f"[yellow]{name}:[/yellow] {reason}")
-    calls = ", ".join(f"{count} by {name}" for name, count in sorted(report.calls.items()))
-    parts += ["", f"AWS calls answered: {calls}"]
+    calls = ", ".join(f"{count} {ANSWERED_BY.get(name, name)}" for name, count in report.calls.items())
+    parts += ["", f"AWS calls: {calls}"]
     parts += [
         "",
         "[bold]Real[/bold]",
@@ -172,8 +179,7 @@ def render(report: Report) -> Group:
 
 
 def _tree(stack: StackReport) -> Tree:
-    counts = ", ".join(f"{count} {name}" for name, count in stack.changes.items() if count) or "nothing to do"
-    tree = Tree(f"[bold]{stack.stack}[/bold]  {len(stack.resources)} resources in {stack.seconds:.1f} s ({counts})")
+    tree = Tree(f"[bold]{stack.stack}[/bold]  {len(stack.resources)} resources in {stack.seconds:.1f} s")
     children: dict[str, list[Any]] = {}
     for line in stack.resources:
         children.setdefault(line.parent, []).append(line)
@@ -188,6 +194,8 @@ def _branch(tree: Tree, line: Any, children: dict[str, list[Any]]) -> None:
     if line.type == "pulumi:pulumi:Stack":
         for child in below:
             _branch(tree, child, children)
+        return
+    if line.type.startswith("pulumi:providers:"):
         return
     kind = line.type.split(":")[-1]
     if not below:

@@ -9,14 +9,18 @@ from __future__ import annotations
 import getpass
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+from infra.catalog.names import MAXIMUM_MODEL_NAME, MODEL_NAME_PATTERN
 from infra.registry.infer import Field, Inferred
 
 DEFAULT_PRESET = "sklearn-1.4-2"
 CONFIDENCE = "confidence"
+_YAML_WORDS = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
+"""Names that YAML reads as something else, so they are quoted."""
 
 _INFERENCE = Template('''"""Serves $model.
 
@@ -87,17 +91,24 @@ class Scaffold:
 
 
 def scaffold(
-    name: str, *, root: Path, folder: Path, inferred: Inferred | None, preset: str = DEFAULT_PRESET, owner: str = ""
+    name: str,
+    *,
+    root: Path,
+    folder: Path,
+    inferred: Inferred | None,
+    preset: str = DEFAULT_PRESET,
+    owner: str = "",
+    instances: Mapping[str, int] | None = None,
 ) -> Scaffold:
     """Writes `folder`/inference.py and stacks/models/<name>.yaml; both or neither.
 
-    Without a sample the signature has one numeric input `x` and one output, to be edited. Raises ScaffoldError when one
+    `instances` are the fewest that each environment allows, where that is more than one. Without a sample the signature has one numeric input `x` and one output, to be edited. Raises ScaffoldError when one
     of the files is there already or the name cannot be a model's.
     """
-    if not re.fullmatch(r"[a-z](-?[a-z0-9])*", name) or len(name) > 30:
+    if not re.fullmatch(MODEL_NAME_PATTERN, name) or len(name) > MAXIMUM_MODEL_NAME:
         raise ScaffoldError(
             f"model name {name!r}: allowed are small letters, digits and single hyphens, first a letter, "
-            "at most 30 characters (it becomes part of AWS names)"
+            f"at most {MAXIMUM_MODEL_NAME} characters (it becomes part of AWS names)"
         )
     catalog = root / "stacks" / "models" / f"{name}.yaml"
     inference = folder / "inference.py"
@@ -108,7 +119,9 @@ def scaffold(
     outputs = _outputs(inferred)
     example = dict(inferred.example) if inferred else {"x": 1.0}
     inference_text = render_inference(name, inputs, outputs)
-    catalog_text = render_catalog(name, inputs, outputs, preset=preset, owner=owner or _user())
+    catalog_text = render_catalog(
+        name, inputs, outputs, preset=preset, owner=owner or _user(), instances=instances or {}
+    )
     folder.mkdir(parents=True, exist_ok=True)
     catalog.parent.mkdir(parents=True, exist_ok=True)
     inference.write_text(inference_text, encoding="utf-8")
@@ -145,7 +158,15 @@ def _python_list(names: list[str]) -> str:
     return json.dumps(names) if len(json.dumps(names)) < 100 else "[\n" + "".join(f'    "{n}",\n' for n in names) + "]"
 
 
-def render_catalog(name: str, inputs: tuple[Field, ...], outputs: tuple[Field, ...], *, preset: str, owner: str) -> str:
+def render_catalog(
+    name: str,
+    inputs: tuple[Field, ...],
+    outputs: tuple[Field, ...],
+    *,
+    preset: str,
+    owner: str,
+    instances: Mapping[str, int],
+) -> str:
     """The text of stacks/models/<name>.yaml: awaiting its first version, every field that matters said."""
     lines = [
         "# yaml-language-server: $schema=../../docs/schemas/model.schema.json",
@@ -179,11 +200,17 @@ def render_catalog(name: str, inputs: tuple[Field, ...], outputs: tuple[Field, .
         "  error_ratio: 0.01",
         "",
     ]
+    if overlays := {environment: count for environment, count in instances.items() if count > 1}:
+        lines += ["environments:"]
+        for environment, count in overlays.items():
+            lines += [f"  {environment}:", f"    capacity: {{instance_count: {count}}}"]
+        lines.append("")
     return "\n".join(lines)
 
 
 def _field_line(field: Field) -> str:
-    parts = [f"name: {field.name}", f"type: {field.type}"]
+    name = json.dumps(field.name) if field.name.lower() in _YAML_WORDS else field.name
+    parts = [f"name: {name}", f"type: {field.type}"]
     if field.nullable:
         parts.append("nullable: true")
     if field.categories:

@@ -110,7 +110,7 @@ class Rehearsal:
         with self._phase("predictions"):
             for model in served:
                 self._predict(model, sources[model.model])
-        self.report.calls = self.cloud.journal.counts()
+        self.report.calls = self.cloud.journal.answered_by()
         self.report.try_it = self._command_to_try(served, sources)
         return self.report
 
@@ -258,5 +258,6 @@ def published_invocations(cloudwatch: Any, endpoint: str, now: datetime) -> floa
 
 
 def stack_report(result: Result) -> StackReport:
-    lines = [ResourceLine(each.urn, each.parent, each.type, each.name) for each in result.resources]
+    managed = [each for each in result.resources if not each.external]
+    lines = [ResourceLine(each.urn, each.parent, each.type, each.name) for each in managed]
     return StackReport(result.stack, dict(result.changes), lines, result.seconds)

@@ -41,11 +41,13 @@ class Journal:
         self._lock = threading.Lock()
         self._entries: deque[Entry] = deque(maxlen=KEPT_ENTRIES)
         self._counts: Counter[str] = Counter()
+        self._answered_by: Counter[str] = Counter()
 
     def add(self, entry: Entry) -> None:
         with self._lock:
             self._entries.append(entry)
             self._counts[f"{entry.service}.{entry.operation}"] += 1
+            self._answered_by[entry.answered_by] += 1
 
     def entries(
         self, service: str | None = None, operation: str | None = None, outcome: str | None = None
@@ -66,10 +68,16 @@ class Journal:
         with self._lock:
             return dict(self._counts.most_common())
 
+    def answered_by(self) -> dict[str, int]:
+        """Calls by who answered: "overlay", "store", "moto", or "door" for a refusal."""
+        with self._lock:
+            return dict(self._answered_by.most_common())
+
     def clear(self) -> None:
         with self._lock:
             self._entries.clear()
             self._counts.clear()
+            self._answered_by.clear()
 
 
 def identifiers(params: Mapping[str, Any]) -> dict[str, str]:

@@ -67,7 +67,7 @@ def test_the_rendered_code_is_python(inputs: tuple[Field, ...], outputs: tuple[F
     }
 
 
-@pytest.mark.parametrize("name", ["", "Churn", "1st", "a--b", "a-", "über", "x" * 31, "a/../b"])
+@pytest.mark.parametrize("name", ["", "Churn", "1st", "a--b", "a-", "über", "x" * 40, "a/../b"])
 def test_a_bad_name_is_refused(checkout: Path, name: str) -> None:
     with pytest.raises(ScaffoldError, match="allowed are small letters"):
         scaffold(name, root=checkout, folder=checkout / "m", inferred=None)
