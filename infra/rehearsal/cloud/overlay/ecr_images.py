@@ -1,8 +1,9 @@
 """ECR images: those of the account itself (moto keeps them), and AWS's own, which are there before anything is
 deployed.
 
-AWS's images are the ones that the runtime presets name, in the registry account of their region. They are answered from
-that list: nothing is stored, and any other repository of a foreign account does not exist.
+AWS's images are the ones that the runtime presets name, in the registry account of their region. They are answered
+from that list: nothing is stored. Everybody may pull them and do nothing else; any other repository of a foreign
+account refuses everybody, as one does whose policy names nobody.
 """
 
 from __future__ import annotations
@@ -100,14 +101,9 @@ def _manifest(repository: str, tag: str) -> str:
 
 
 def _images(call: Call) -> dict[str, str]:
-    """Tag to digest of the foreign repository that the call names; RepositoryNotFoundException when there is none."""
+    """Tag to digest of the foreign repository that the call names."""
     registry, repository = call.params["registryId"], call.params["repositoryName"]
     tags = aws_owned_tags(registry, call.region, repository)
-    if not tags:
-        raise AwsError(
-            "RepositoryNotFoundException",
-            f"The repository with name '{repository}' does not exist in the registry with id '{registry}'",
-        )
     return {tag: _digest(_manifest(repository, tag)) for tag in tags}
 
 
@@ -173,38 +169,6 @@ def get_download_url_for_layer(call: Call) -> dict[str, Any]:
             raise AwsError("LayersNotFoundException", f"The layer with digest '{digest}' does not exist.")
     bucket = f"prod-{call.region}-starport-layer-bucket"
     return {"downloadUrl": f"https://{bucket}.s3.{call.region}.amazonaws.com/{digest[7:]}", "layerDigest": digest}
-
-
-@handler("ecr", "DescribeImages")
-def describe_images(call: Call) -> dict[str, Any]:
-    if not _foreign(call):
-        return call.cloud.to_moto(call)
-    known = _images(call)
-    wanted = call.params.get("imageIds") or [{"imageTag": tag} for tag in known]
-    details = []
-    for asked in wanted:
-        matches = [
-            (tag, digest)
-            for tag, digest in known.items()
-            if asked.get("imageTag", tag) == tag and asked.get("imageDigest", digest) == digest
-        ]
-        if not matches:
-            raise AwsError(
-                "ImageNotFoundException",
-                f"The image with imageId {asked} does not exist within the repository with name "
-                f"'{call.params['repositoryName']}' in the registry with id '{call.params['registryId']}'",
-            )
-        tag, digest = matches[0]
-        details.append(
-            {
-                "registryId": call.params["registryId"],
-                "repositoryName": call.params["repositoryName"],
-                "imageDigest": digest,
-                "imageTags": [tag],
-                "imageManifestMediaType": _MANIFEST_TYPE,
-            }
-        )
-    return {"imageDetails": details}
 
 
 def _layers(call: Call) -> set[str]:

@@ -36,7 +36,7 @@ def make_interfaces(
     ec2.describe_dhcp_options(**({} if options == "default" else {"DhcpOptionsIds": [options]}))
     for number in range(count):
         interface = ec2.create_network_interface(
-            SubnetId=subnets[number % len(subnets)]["SubnetId"],
+            SubnetId=vpc["Subnets"][number % len(vpc["Subnets"])],
             Groups=vpc["SecurityGroupIds"],
             Description="Amazon SageMaker endpoint",
         )["NetworkInterface"]["NetworkInterfaceId"]
