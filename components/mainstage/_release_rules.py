@@ -110,7 +110,11 @@ def read_deployment(reader: Optional[Reader]) -> Deployment:
     """Reads `deployment`. Omitted: all at once with a bake of 10 minutes."""
     if reader is None:
         return Deployment()
+    wrong_so_far = len(reader.problems)
     strategy = reader.choice("strategy", STRATEGIES)
+    if len(reader.problems) > wrong_so_far:
+        # What the other fields mean depends on it: their problems would be noise.
+        return Deployment()
     bake_minutes = reader.whole("bake_minutes", minimum=0, maximum=MOST_BAKE_MINUTES, default=10)
     if strategy == "all_at_once":
         if reader.has("percent"):

@@ -6,6 +6,7 @@ right. Values that are not known yet (Outputs) are taken where the field allows 
 """
 
 import difflib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -226,7 +227,7 @@ class Reader:
         value = self._take(field, default, allowed)
         if value is _MISSING or self._refuse_output(field, value, allowed):
             return minimum or 0
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not float(value).is_integer():
             self.refuse(field, value, allowed, "give a whole number")
             return minimum or 0
         number = int(value)
@@ -247,7 +248,7 @@ class Reader:
         value = self._take(field, default, allowed)
         if value is _MISSING or self._refuse_output(field, value, allowed):
             return minimum or 0.0
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             self.refuse(field, value, allowed, "give a number")
             return minimum or 0.0
         self._refuse_outside(field, value, allowed, minimum, maximum, None)

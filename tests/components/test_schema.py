@@ -27,7 +27,9 @@ def schema() -> dict[str, Any]:
         for _, member in inspect.getmembers(mainstage, inspect.isclass)
         if issubclass(member, pulumi.ComponentResource)
     ]
-    return json.loads(ComponentProvider(components, "mainstage", version="0.0.0").schema)
+    text = ComponentProvider(components, "mainstage", version="0.0.0").schema
+    assert text is not None
+    return json.loads(text)
 
 
 def test_the_schema_is_the_golden_one(schema: dict[str, Any]) -> None:
