@@ -10,6 +10,7 @@ from infra.rehearsal.engine.deployment import Policy
 from infra.rehearsal.engine.engine import Engine, Providers
 from infra.rehearsal.engine.program import Program
 from infra.rehearsal.engine.record import record, recording_engine
+from infra.rehearsal.engine.resource_state import ResourceState
 from infra.rehearsal.engine.results import (
     Event,
     Failure,
@@ -22,7 +23,7 @@ from infra.rehearsal.engine.results import (
     StateError,
     Step,
 )
-from infra.rehearsal.engine.state import ResourceState, State
+from infra.rehearsal.engine.state import State
 from infra.rehearsal.engine.values import UNKNOWN, ResourceReference, Secret
 
 __all__ = [

@@ -18,8 +18,8 @@ from infra.rehearsal.engine.hooks import Hooks
 from infra.rehearsal.engine.ledger import Ledger, Refused, Stopped
 from infra.rehearsal.engine.provider_calls import ConfiguredProvider, Provider, seed_for
 from infra.rehearsal.engine.provider_pool import Pool
+from infra.rehearsal.engine.resource_state import ResourceState
 from infra.rehearsal.engine.results import Registered
-from infra.rehearsal.engine.state import ResourceState
 from infra.rehearsal.engine.steps import Decision, Diff
 from infra.rehearsal.engine.values import UNKNOWN, UNKNOWN_TEXT, plain, redacted, secret_paths
 

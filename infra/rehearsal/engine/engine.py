@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from infra import tuning
 from infra.rehearsal.engine import program as programs
 from infra.rehearsal.engine import summary
 from infra.rehearsal.engine.deployment import Deployment, Policy, Settings
+from infra.rehearsal.engine.journal import Forgetful, Recorder
 from infra.rehearsal.engine.ledger import Ledger
 from infra.rehearsal.engine.monitor import EngineLog, Monitor
 from infra.rehearsal.engine.program import Program
@@ -23,8 +25,9 @@ from infra.rehearsal.engine.provider_pool import Pool
 from infra.rehearsal.engine.reading import Reading, StackOutputs
 from infra.rehearsal.engine.refreshing import refresh
 from infra.rehearsal.engine.removal import destroy
+from infra.rehearsal.engine.resource_state import ResourceState
 from infra.rehearsal.engine.results import Progress, Result, RunFailed, StateError
-from infra.rehearsal.engine.state import ResourceState, State
+from infra.rehearsal.engine.state import State
 
 Providers = Servicer | Callable[[], Servicer] | Mapping[str, Servicer | Callable[[], Servicer]]
 """The `aws` provider, a function that makes one for each provider resource, or either by package name."""
@@ -93,9 +96,9 @@ class Engine:
         def work(result: Result) -> None:
             settings = self._settings(stack, {}, preview=False)
             old = self.state.resources(stack)
-            ledger, deployment = self._begin(settings, old, Pool(self._servicers), store=False)
+            ledger, deployment = self._begin(settings, old, Pool(self._servicers), Forgetful())
             refreshed = refresh(ledger, deployment.execution)
-            self.state.save(stack, lambda: refreshed)
+            self.state.save(stack, refreshed)
             result.steps = summary.refresh_steps(old, refreshed)
             self._finish("refresh", result, ledger, deployment)
 
@@ -110,12 +113,15 @@ class Engine:
 
         def work(result: Result) -> None:
             settings = self._settings(stack, {}, preview=False)
-            ledger, deployment = self._begin(settings, self.state.resources(stack), Pool(self._servicers))
-            destroy(ledger, deployment.execution, exclude_protected=exclude_protected)
+            with self.state.recording(stack) as recorder:
+                old = self.state.resources(stack)
+                ledger, deployment = self._begin(settings, old, Pool(self._servicers), recorder)
+                try:
+                    destroy(ledger, deployment.execution, exclude_protected=exclude_protected)
+                finally:
+                    self.state.keep(stack, ledger.snapshot())
             result.steps = list(ledger.steps)
             self._finish("destroy", result, ledger, deployment)
-            if not ledger.snapshot():
-                self.state.forget(stack)
 
         return self._timed(stack, work)
 
@@ -137,21 +143,27 @@ class Engine:
             pool = Pool(self._servicers)
             old: Sequence[ResourceState] = self.state.resources(stack)
             if refresh_first and old:
-                ledger, deployment = self._begin(settings, old, pool, store=False)
+                ledger, deployment = self._begin(settings, old, pool, Forgetful())
                 refreshed = refresh(ledger, deployment.execution)
                 result.steps = summary.changed_by_refresh(old, refreshed)
                 if not preview:
-                    self.state.save(stack, lambda: refreshed)
+                    self.state.save(stack, refreshed)
                 if ledger.failures:
                     self._finish(what, result, ledger, deployment)
                     return
                 result.logs = list(ledger.logs)
                 old = refreshed
-            ledger, deployment = self._begin(settings, old, pool)
-            reading = Reading(deployment, self._stack_outputs, self.state.stacks)
-            monitor, log = Monitor(deployment, reading), EngineLog(ledger)
-            error = programs.run(program, settings, secret_keys, monitor, log, interrupt=ledger.stop)
-            deployment.finish_exports(errored=error is not None or bool(ledger.failures))
+            recording = nullcontext(Forgetful()) if preview else self.state.recording(stack)
+            with recording as recorder:
+                ledger, deployment = self._begin(settings, old, pool, recorder)
+                reading = Reading(deployment, self._stack_outputs, self.state.stacks)
+                monitor, log = Monitor(deployment, reading), EngineLog(ledger)
+                try:
+                    error = programs.run(program, settings, secret_keys, monitor, log, interrupt=ledger.stop)
+                    deployment.finish_exports(errored=error is not None or bool(ledger.failures))
+                finally:
+                    if not preview:
+                        self.state.keep(stack, ledger.snapshot())
             result.steps += ledger.steps
             result.invokes = reading.invokes
             self._finish(what, result, ledger, deployment, error)
@@ -172,13 +184,9 @@ class Engine:
         )
 
     def _begin(
-        self, settings: Settings, old: Sequence[ResourceState], pool: Pool, *, store: bool = True
+        self, settings: Settings, old: Sequence[ResourceState], pool: Pool, recorder: Recorder
     ) -> tuple[Ledger, Deployment]:
-        def commit(snapshot: Callable[[], Sequence[ResourceState]]) -> None:
-            if store and not settings.preview:
-                self.state.save(settings.stack, snapshot)
-
-        ledger = Ledger(old, commit=commit, progress=self._progress, continue_on_error=settings.continue_on_error)
+        ledger = Ledger(old, recorder=recorder, progress=self._progress, continue_on_error=settings.continue_on_error)
         return ledger, Deployment(settings, ledger, pool)
 
     def _finish(
@@ -207,6 +215,6 @@ class Engine:
             with self.state.exclusive():
                 work(result)
         except StateError as error:
-            result.error = error
+            result.error = result.error or error
         result.seconds = time.monotonic() - started
         return result

@@ -14,7 +14,7 @@ from infra.rehearsal.engine.hooks import MAXIMUM_RETRIES, HookFailed, Hooks
 from infra.rehearsal.engine.ledger import Ledger, Refused
 from infra.rehearsal.engine.provider_calls import CallFailed, PartlyDone, Provider
 from infra.rehearsal.engine.provider_pool import Pool
-from infra.rehearsal.engine.state import ResourceState
+from infra.rehearsal.engine.resource_state import ResourceState
 from infra.rehearsal.engine.steps import Decision
 from infra.rehearsal.engine.values import as_secret
 

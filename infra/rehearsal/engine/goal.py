@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from infra.rehearsal.engine.hooks import MOMENTS
+from infra.rehearsal.engine.resource_state import ResourceState
 from infra.rehearsal.engine.results import Options
-from infra.rehearsal.engine.state import ResourceState
 from infra.rehearsal.engine.steps import duration_seconds
 from infra.rehearsal.engine.urns import Alias
 from infra.rehearsal.engine.values import ARCHIVE_SIGNATURE, ASSET_SIGNATURE, SIGNATURE, Secret, from_struct, from_value

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from pulumi.runtime.proto import callback_pb2, resource_pb2
 from pulumi.runtime.settings import SETTINGS
 
-from infra.rehearsal.engine.state import ResourceState
+from infra.rehearsal.engine.resource_state import ResourceState
 from infra.rehearsal.engine.values import to_struct
 
 MOMENTS = (

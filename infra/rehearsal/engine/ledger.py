@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from infra.rehearsal.engine.journal import Recorder
+from infra.rehearsal.engine.resource_state import ResourceState
 from infra.rehearsal.engine.results import Event, Failure, Log, Progress, Step
-from infra.rehearsal.engine.state import ResourceState
 
 
 class Stopped(Exception):
@@ -24,16 +25,13 @@ class Refused(Exception):
 
 
 class Ledger:
-    """The old state, what has been done to it, and what came of that.
-
-    `commit` stores the snapshot; it is called after each change, never with the ledger's lock held.
-    """
+    """The old state, what has been done to it, and what came of that. `recorder` is told every change in order."""
 
     def __init__(
         self,
         old: Sequence[ResourceState],
         *,
-        commit: Callable[[Callable[[], Sequence[ResourceState]]], None],
+        recorder: Recorder,
         progress: Progress | None,
         continue_on_error: bool = False,
     ):
@@ -51,7 +49,7 @@ class Ledger:
         self._claimed: set[str] = set()
         self._aliased: dict[str, str] = {}
         self._aliases: dict[str, list[str]] = {}
-        self._commit = commit
+        self._recorder = recorder
         self._progress = progress
         self._continue = continue_on_error
         self.broken: set[str] = set()
@@ -86,18 +84,10 @@ class Ledger:
                             f"with resource with URN '{holder}'"
                         )
                     self._aliased[candidate] = urn
-                    self._rename(candidate, urn)
-                    old = self._by_urn.get(candidate, old)
                 break
             self._claimed.add(urn)
             self._aliases[urn] = [*aliases, *([old.urn] if old is not None and old.urn != urn else [])]
             return old
-
-    def _rename(self, old_urn: str, new_urn: str) -> None:
-        for slot, item in enumerate(self._old):
-            renamed = item.renamed(old_urn, new_urn)
-            if renamed is not item:
-                self._swap(slot, renamed)
 
     def _swap(self, slot: int, item: ResourceState) -> None:
         before, self._old[slot] = self._old[slot], item
@@ -105,11 +95,6 @@ class Ledger:
         self._slots[id(item)] = slot
         if self._by_urn.get(item.urn) is before:
             self._by_urn[item.urn] = item
-
-    def _settle(self, old: ResourceState) -> None:
-        slot = self._slots.get(id(old))
-        if slot is not None:  # none: made in this run, by an import
-            self._settled.add(slot)
 
     def aliases_of(self, urn: str) -> list[str]:
         """Every URN that a registered resource may have had; its children multiply theirs by it."""
@@ -149,38 +134,48 @@ class Ledger:
     def put(self, item: ResourceState, old: ResourceState | None = None, *, bury: bool = False) -> None:
         """Records a resource. The old one it stems from leaves the state, or with `bury` stays there to be deleted."""
         with self._lock:
+            # No slot: the old one was made in this run, by an import.
+            slot = None if old is None else self._slots.get(id(old))
             self._new[item.urn] = item
-            if old is not None and bury:
-                self._change(old, delete=True)
-            elif old is not None:
-                self._settle(old)
-        self.store()
+            if slot is None:
+                self._recorder.put(item, None)
+                return
+            before = self._old[slot]
+            kept = not bury and slot not in self._settled and before == item
+            was = before.urn if before.urn != item.urn else ""
+            if bury:
+                self._swap(slot, replace(before, delete=True))
+            else:
+                self._settled.add(slot)
+            for other_slot, other in enumerate(self._old) if was else ():
+                renamed = other.renamed(was, item.urn)
+                if renamed is not other:
+                    self._swap(other_slot, renamed)
+            # Told last: should the disk be full, what is in memory is right and may still be written when the run ends.
+            if kept:
+                self._recorder.keep(slot)
+            else:
+                self._recorder.put(item, slot, bury=bury, was=was)
 
     def drop(self, old: ResourceState) -> None:
         """Records that an old resource is gone."""
         with self._lock:
-            self._settle(old)
-        self.store()
+            slot = self._slots[id(old)]
+            self._settled.add(slot)
+            self._recorder.drop(slot)
 
     def await_replacement(self, old: ResourceState) -> None:
         """Records that an old resource was deleted and waits for the one that takes its place."""
         with self._lock:
-            self._change(old, pending_replacement=True)
-        self.store()
-
-    def _change(self, old: ResourceState, **changes: bool) -> None:
-        slot = self._slots.get(id(old))
-        if slot is not None:
-            self._swap(slot, replace(self._old[slot], **changes))
+            slot = self._slots[id(old)]
+            marked = replace(self._old[slot], pending_replacement=True)
+            self._swap(slot, marked)
+            self._recorder.change(slot, marked)
 
     def snapshot(self) -> list[ResourceState]:
         """The state as it is now."""
         with self._lock:
             return [*self._new.values(), *self.waiting()]
-
-    def store(self) -> None:
-        """Commits the snapshot."""
-        self._commit(self.snapshot)
 
     # steps
 

@@ -16,7 +16,7 @@ from pulumi.runtime.proto import provider_pb2 as pb
 from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer
 
 from infra.rehearsal.engine import urns
-from infra.rehearsal.engine.state import ResourceState
+from infra.rehearsal.engine.resource_state import ResourceState
 from infra.rehearsal.engine.steps import Diff, compare
 from infra.rehearsal.engine.values import (
     contains_unknown,

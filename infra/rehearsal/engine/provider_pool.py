@@ -19,7 +19,7 @@ from infra.rehearsal.engine.provider_calls import (
     call,
     read_diff,
 )
-from infra.rehearsal.engine.state import ResourceState
+from infra.rehearsal.engine.resource_state import ResourceState
 from infra.rehearsal.engine.steps import Diff, compare
 from infra.rehearsal.engine.values import UNKNOWN_TEXT, contains_unknown, from_struct, plain, redacted, to_struct
 

@@ -9,7 +9,7 @@ from infra.rehearsal.engine.execution import Execution
 from infra.rehearsal.engine.ledger import Ledger
 from infra.rehearsal.engine.provider_calls import PartlyDone
 from infra.rehearsal.engine.removal import in_parallel
-from infra.rehearsal.engine.state import ResourceState
+from infra.rehearsal.engine.resource_state import ResourceState
 
 
 def refresh(ledger: Ledger, execution: Execution) -> list[ResourceState]:

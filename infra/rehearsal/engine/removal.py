@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from infra.rehearsal.engine import steps
 from infra.rehearsal.engine.execution import Execution, protected
 from infra.rehearsal.engine.ledger import Ledger
-from infra.rehearsal.engine.state import ResourceState
+from infra.rehearsal.engine.resource_state import ResourceState
 
 PARALLEL_DELETES = 32
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from infra.rehearsal.engine import paths
-from infra.rehearsal.engine.state import ResourceState
+from infra.rehearsal.engine.resource_state import ResourceState
 from infra.rehearsal.engine.values import contains_unknown
 
 
@@ -108,17 +108,15 @@ def dependents(root: ResourceState, resources: Sequence[ResourceState]) -> list[
 
 def deletion_waves(condemned: Sequence[ResourceState]) -> list[list[ResourceState]]:
     """The condemned in waves: what a resource needs goes in a later wave. `condemned` is in the state's order."""
-    level: dict[int, int] = {}
-    for index in range(len(condemned) - 1, -1, -1):
-        needers = [
-            level[later]
-            for later in range(index + 1, len(condemned))
-            if condemned[index].urn in condemned[later].needs() and condemned[later].urn != condemned[index].urn
-        ]
-        level[index] = 1 + max(needers, default=-1)
-    waves: list[list[ResourceState]] = [[] for _ in range(max(level.values(), default=-1) + 1)]
-    for index in range(len(condemned) - 1, -1, -1):
-        waves[level[index]].append(condemned[index])
+    level: dict[str, int] = {}
+    waves: list[list[ResourceState]] = []
+    for item in reversed(condemned):
+        own = level.get(item.urn, 0)
+        if own == len(waves):
+            waves.append([])
+        waves[own].append(item)
+        for need in item.needs() - {item.urn}:
+            level[need] = max(level.get(need, 0), own + 1)
     return waves
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from infra.rehearsal.engine import steps, urns
 from infra.rehearsal.engine.deployment import as_registered
 from infra.rehearsal.engine.goal import Goal
+from infra.rehearsal.engine.resource_state import ResourceState
 from infra.rehearsal.engine.results import Registered, Step
-from infra.rehearsal.engine.state import ResourceState
 from infra.rehearsal.engine.values import contains_secret, plain
 
 # A resource may take several steps; it counts once, under the first of these that it took.

@@ -16,7 +16,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from infra.rehearsal.engine import ResourceReference, ResourceState, RunFailed, Secret, State, StateError
+from infra.rehearsal.engine import ResourceReference, ResourceState, RunFailed, Secret, State, StateError, journal
 
 
 def program(world: Any) -> Any:
@@ -102,14 +102,62 @@ def test_each_finished_step_is_on_disk_before_the_next_begins(stored_world):
     seen = []
 
     def look() -> None:
-        document = json.loads(world.state_file.read_text())
-        seen.append({item["urn"].rsplit("::", 1)[-1] for item in document["stacks"]["dev"]["resources"]})
+        state = State(world.state_file, project="mainstage", organization="organization")
+        seen.append([item.name for item in state.resources("dev")])
 
     world.provider.before["create", "second"] = look
     world.up(program(world)).check()
-    assert "first" in seen[0]
-    assert "second" not in seen[0]
-    assert not world.state_file.with_name("state.json.draft").exists()
+    assert seen == [["mainstage-dev", "default", "first"]]
+    names = sorted(path.name for path in world.directory.iterdir())
+    assert names == ["state.json", "state.json.key", "state.json.lock"]
+
+
+def test_a_run_that_was_cut_short_is_read_from_its_journal(stored_world):
+    """Every point at which a run may be killed gives a state that the next run can go on from."""
+    world = stored_world
+
+    def before():
+        first = world.Thing("first", zone="a", size=1)
+        world.Thing("gone")
+        world.Thing("single", kind="test:index:Single", zone="a", other=first.arn)
+
+    def after():
+        first = world.Thing("renamed", pulumi.ResourceOptions(aliases=[pulumi.Alias(name="first")]), zone="b", size=2)
+        single = world.Thing("single", kind="test:index:Single", zone="b", other=first.arn)
+        world.Thing("new", other=single.arn)
+
+    world.up(before).check()
+    shots: list[tuple[bytes, bytes]] = []
+    lines = world.state_file.with_name("state.json.journal")
+
+    def shoot(event: Any) -> None:
+        if event.kind in ("start", "done") and lines.exists():
+            shots.append((world.state_file.read_bytes(), lines.read_bytes()))
+
+    world.events = ListLike(shoot)
+    world.another_engine().up("dev", after, {}, refresh=False).check()
+    assert len(shots) >= 8
+    for number, (state, taken) in enumerate(shots):
+        for torn in (b"", b'{"put": {"ur'):
+            folder = world.directory / f"shot-{number}-{len(torn)}"
+            folder.mkdir()
+            (folder / "state.json").write_bytes(state)
+            (folder / "state.json.journal").write_bytes(taken + torn)
+            resources = State(folder / "state.json", project="mainstage", organization="organization").resources("dev")
+            seen: set[str] = set()
+            for item in resources:
+                missing = {need for need in item.needs() if need not in seen}
+                assert not missing, f"shot {number}: {item.urn} stands before {missing}"
+                seen.add(item.urn)
+            assert sum(item.name == "new" for item in resources) <= 1
+
+
+class ListLike(list):
+    """Takes the place of the list of events."""
+
+    def __init__(self, call: Any):
+        super().__init__()
+        self.append = call
 
 
 def test_a_preview_writes_nothing(stored_world):
@@ -152,20 +200,27 @@ def test_a_folder_that_can_not_be_written_is_said(make_world, tmp_path):
     assert world.provider.live == {}
 
 
-def test_a_disk_that_fails_in_the_middle_stops_the_run(stored_world, monkeypatch):
-    world = stored_world
+class FullDisk:
+    """`os`, but nothing can be written."""
 
-    def fail(*_: Any) -> None:
+    def write(self, *_: Any) -> int:
         raise OSError(28, "No space left on device")
 
-    def break_disk() -> None:
-        monkeypatch.setattr(os, "replace", fail)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
 
-    world.provider.before["create", "first"] = break_disk
+
+def test_a_disk_that_fills_up_stops_the_run(stored_world, monkeypatch):
+    world = stored_world
+    world.provider.before["create", "first"] = lambda: monkeypatch.setattr(journal, "os", FullDisk())
     result = world.up(program(world))
     assert isinstance(result.error, RunFailed)
-    assert "can't be written" in str(result.error)
-    assert "No space left on device" in str(result.error)
+    message = f"the state can't be written to {world.state_file}.journal: No space left on device"
+    assert [(item.urn, item.message) for item in result.error.failures] == [(world.urn("first"), message)]
+    assert world.provider.ops("create") == [("create", "first")]
+    # What was made is in the state all the same, as the disk had room again when the run ended.
+    monkeypatch.undo()
+    assert world.another_engine().up("dev", program(world), {}).check().changes["create"] == 1
 
 
 def test_a_run_that_is_killed_leaves_the_last_finished_step(tmp_path):
@@ -224,7 +279,7 @@ def test_every_field_of_a_resource_survives(tmp_path):
         pending_replacement=True,
     )
     path = tmp_path / "state.json"
-    State(path, project="mainstage", organization="organization").save("dev", lambda: [full])
+    State(path, project="mainstage", organization="organization").save("dev", [full])
     assert State(path, project="mainstage", organization="organization").resources("dev") == (full,)
 
 
