@@ -7,6 +7,8 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
+from infra.rehearsal.cloud.overlay.flow_records import record_download
+
 
 @pytest.fixture
 def ec2(cloud):
@@ -122,11 +124,22 @@ def test_a_flow_log_to_a_bucket_with_a_path(ec2, vpc, bucket):
 
 
 def test_a_flow_log_to_a_log_group_by_arn(cloud, ec2, vpc):
+    made = flow_log(cloud, vpc, "CreateLogStream", "PutLogEvents", "DescribeLogGroups", "DescribeLogStreams")
+    (found,) = ec2.describe_flow_logs(FlowLogIds=[made])["FlowLogs"]
+    assert (found["DeliverLogsStatus"], found["LogGroupName"]) == ("SUCCESS", "/flow")
+
+
+def flow_log(cloud, vpc, *actions):
+    """A flow log of the VPC to the log group /flow, whose role may do these actions of Logs."""
+    iam = cloud.client("iam")
     trust = {"Effect": "Allow", "Principal": {"Service": "vpc-flow-logs.amazonaws.com"}, "Action": "sts:AssumeRole"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    role = cloud.client("iam").create_role(RoleName="flow", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    role = iam.create_role(RoleName="flow", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    allowed = {"Effect": "Allow", "Action": [f"logs:{action}" for action in actions], "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    iam.put_role_policy(RoleName="flow", PolicyName="deliver", PolicyDocument=document)
     cloud.client("logs").create_log_group(logGroupName="/flow")
-    ec2.create_flow_logs(
+    made = cloud.client("ec2").create_flow_logs(
         ResourceIds=[vpc],
         ResourceType="VPC",
         TrafficType="ALL",
@@ -134,9 +147,43 @@ def test_a_flow_log_to_a_log_group_by_arn(cloud, ec2, vpc):
         LogDestination="arn:aws:logs:eu-west-1:111111111111:log-group:/flow",
         DeliverLogsPermissionArn=role,
     )
-    (found,) = ec2.describe_flow_logs()["FlowLogs"]
-    assert (found["DeliverLogsStatus"], found["LogGroupName"]) == ("SUCCESS", "/flow")
-    assert "DeliverLogsErrorMessage" not in found
+    return made["FlowLogIds"][0]
+
+
+@pytest.fixture
+def interface(ec2, vpc):
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+    return ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]
+
+
+def test_a_download_is_in_the_flow_log(cloud, vpc, interface):
+    flow_log(cloud, vpc, "CreateLogStream", "PutLogEvents", "DescribeLogGroups", "DescribeLogStreams")
+    record_download(cloud, "eu-west-1", [interface["NetworkInterfaceId"]], 4000)
+    record_download(cloud, "eu-west-1", [interface["NetworkInterfaceId"]], 10)
+    first, _ = cloud.client("logs").filter_log_events(logGroupName="/flow")["events"]
+    assert first["logStreamName"] == f"{interface['NetworkInterfaceId']}-all"
+    fields = first["message"].split()
+    assert fields[:10] == [
+        "2",
+        "111111111111",
+        interface["NetworkInterfaceId"],
+        "52.218.0.1",
+        interface["PrivateIpAddress"],
+        "443",
+        "49152",
+        "6",
+        "3",
+        "4000",
+    ]
+    assert fields[12:] == ["ACCEPT", "OK"]
+
+
+@pytest.mark.parametrize("action", ["CreateLogStream", "PutLogEvents", "DescribeLogGroups", "DescribeLogStreams"])
+def test_a_flow_log_whose_role_may_not_write_keeps_nothing(cloud, vpc, interface, action):
+    needed = {"CreateLogStream", "PutLogEvents", "DescribeLogGroups", "DescribeLogStreams"}
+    flow_log(cloud, vpc, *sorted(needed - {action}))
+    record_download(cloud, "eu-west-1", [interface["NetworkInterfaceId"]], 4000)
+    assert cloud.client("logs").filter_log_events(logGroupName="/flow")["events"] == []
 
 
 def test_log_groups_keep_class_and_protection(cloud):

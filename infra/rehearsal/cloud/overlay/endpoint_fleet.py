@@ -27,6 +27,7 @@ from infra.rehearsal.cloud.overlay.ecr_images import ImageName, parse_image
 from infra.rehearsal.cloud.overlay.endpoint_logs import ship_log
 from infra.rehearsal.cloud.overlay.endpoint_records import Endpoint, Fleet, Variant
 from infra.rehearsal.cloud.overlay.endpoint_upkeep import publish_utilisation
+from infra.rehearsal.cloud.overlay.flow_records import record_download
 from infra.rehearsal.cloud.overlay.model_data import BadLocation, data_url, parse_location
 
 if TYPE_CHECKING:
@@ -274,6 +275,9 @@ class _Starting:
             ) from refusal
         with archive.open("wb") as file:
             shutil.copyfileobj(answer["Body"], file)
+        if self.interfaces:
+            made = [interface for interface, _ in self.interfaces]
+            record_download(self.cloud, self.region, made, archive.stat().st_size)
         return archive
 
     def _capture(self, session: boto3.Session) -> Capture | None:

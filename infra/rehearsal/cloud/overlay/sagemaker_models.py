@@ -56,7 +56,8 @@ def create_model(call: Call) -> dict[str, Any]:
 
 
 def _check_image(call: Call, container: dict[str, Any]) -> None:
-    """The two texts are those that CreateModel answers on AWS: an image outside ECR, an image that is not there."""
+    """The two texts are CreateModel's: an image outside ECR (aws/sagemaker-python-sdk pull request 4700), an image that
+    is not there (aws-samples/easy-amazon-sagemaker-deployments issue 4)."""
     uri = container.get("Image")
     if not uri:
         raise AwsError(
