@@ -62,8 +62,8 @@ def _render(result: dict[str, Any]) -> str:
     lines += [f"{environment}: {', '.join(names) or 'no models'}" for environment, names in result["models"].items()]
     if placeholders := result["placeholder_account_ids"]:
         lines.append(
-            f"[yellow]note:[/yellow] {', '.join(placeholders)} are placeholders; put your accounts into stacks/ before the "
-            "first pulumi up (a rehearsal needs no real ones)"
+            f"[yellow]note:[/yellow] {', '.join(placeholders)} are placeholders; put your accounts into stacks/ "
+            "before the first pulumi up (a rehearsal needs no real ones)"
         )
     return "\n".join(lines)
 

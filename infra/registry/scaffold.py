@@ -102,8 +102,9 @@ def scaffold(
 ) -> Scaffold:
     """Writes `folder`/inference.py and stacks/models/<name>.yaml; both or neither.
 
-    `instances` are the fewest that each environment allows, where that is more than one. Without a sample the signature has one numeric input `x` and one output, to be edited. Raises ScaffoldError when one
-    of the files is there already or the name cannot be a model's.
+    `instances` are the fewest that each environment allows. Without a sample the signature has one numeric input `x`
+    and one output, to be edited. Raises ScaffoldError when one of the files is there already or the name cannot be a
+    model's.
     """
     if not re.fullmatch(MODEL_NAME_PATTERN, name) or len(name) > MAXIMUM_MODEL_NAME:
         raise ScaffoldError(

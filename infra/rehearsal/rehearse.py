@@ -260,4 +260,5 @@ def published_invocations(cloudwatch: Any, endpoint: str, now: datetime) -> floa
 def stack_report(result: Result) -> StackReport:
     managed = [each for each in result.resources if not each.external]
     lines = [ResourceLine(each.urn, each.parent, each.type, each.name) for each in managed]
-    return StackReport(result.stack, dict(result.changes), lines, result.seconds)
+    changes = {kind: count for kind, count in result.changes.items() if count}
+    return StackReport(result.stack, changes, lines, result.seconds)

@@ -10,6 +10,7 @@ import functools
 import importlib
 import inspect
 import sys
+import threading
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ import pulumi
 from pulumi import _types as sdk_types
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
+_importing = threading.Lock()
+"""The SDK's modules import each other; two threads at it see half of one."""
 _SCALARS: dict[Any, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
@@ -51,7 +54,8 @@ class Schema:
 def schema_of(type_token: str) -> Schema:
     """The schema of `aws:<module>/<file>:<Class>`. KeyError when the SDK has no such class."""
     module, class_name = type_token.split(":")[1].split("/")[0], type_token.split(":")[2]
-    package = importlib.import_module(f"pulumi_aws.{module}")
+    with _importing:
+        package = importlib.import_module(f"pulumi_aws.{module}")
     resource = getattr(package, class_name, None)
     if resource is None:
         raise KeyError(type_token)
