@@ -22,7 +22,7 @@ from pulumi import _types as sdk_types
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 _importing = threading.Lock()
-"""The SDK's modules import each other; two threads at it see half of one."""
+"""The SDK's modules load at their first use; two threads at it see half of one."""
 _SCALARS: dict[Any, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
@@ -55,8 +55,7 @@ def schema_of(type_token: str) -> Schema:
     """The schema of `aws:<module>/<file>:<Class>`. KeyError when the SDK has no such class."""
     module, class_name = type_token.split(":")[1].split("/")[0], type_token.split(":")[2]
     with _importing:
-        package = importlib.import_module(f"pulumi_aws.{module}")
-    resource = getattr(package, class_name, None)
+        resource = getattr(importlib.import_module(f"pulumi_aws.{module}"), class_name, None)
     if resource is None:
         raise KeyError(type_token)
     source = sys.modules[resource.__module__]
