@@ -193,14 +193,15 @@ def flow_logs(
             Statement(
                 sid="WriteFlowLogs",
                 reason="VPC Flow Logs writes one stream for each network interface",
-                actions=[
-                    "logs:CreateLogStream",
-                    "logs:DescribeLogGroups",
-                    "logs:DescribeLogStreams",
-                    "logs:PutLogEvents",
-                ],
-                resources=[group.arn, group.arn.apply(lambda arn: f"{arn}:*")],
-            )
+                actions=["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+                resources=[group.arn.apply(lambda arn: f"{arn}:*")],
+            ),
+            Statement(
+                sid="FindLogGroup",
+                reason="VPC Flow Logs looks the log group up; Logs asks about all groups, whatever the prefix",
+                actions=["logs:DescribeLogGroups"],
+                resources=[site.account.arn("logs", "log-group:*")],
+            ),
         ],
         boundary=boundary,
         tags=site.tags,

@@ -14,6 +14,7 @@ from infra.rehearsal.cloud.iam import arns
 from infra.rehearsal.cloud.iam.decide import decide
 from infra.rehearsal.cloud.iam.evaluate import Question
 from infra.rehearsal.cloud.overlay import after, before
+from infra.rehearsal.cloud.overlay.answers import partition_of
 
 FLOW_LOGS = "vpc-flow-logs.amazonaws.com"
 FLOW_LOG_ACTIONS = ("logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogGroups", "logs:DescribeLogStreams")
@@ -21,20 +22,20 @@ FLOW_LOG_ACTIONS = ("logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeL
 _DESTINATIONS = ("ExtendedS3DestinationConfiguration", "S3DestinationConfiguration", "IcebergDestinationConfiguration")
 
 
-def _try(call: Call, role_arn: str, service: str, refusal: Callable[[], AwsError]) -> None:
+def _try(call: Call, role_arn: str, service: str, refusal: Callable[[], AwsError], source_arn: str = "") -> None:
     try:
-        call.cloud.principals.assume(role_arn, service=service, session_name="check")
+        call.cloud.principals.assume(role_arn, service=service, session_name="check", source_arn=source_arn)
     except AwsError:
         raise refusal() from None
 
 
 @before("ec2", "CreateFlowLogs")
 def flow_logs_role(call: Call) -> None:
-    """The role must trust VPC Flow Logs."""
+    """The role must trust VPC Flow Logs, for a flow log of this account and region whose id nobody knows yet."""
     role = call.params.get("DeliverLogsPermissionArn")
     if role:
         refusal = AwsError("InvalidParameter", f"Unable to assume given IAM role: {role}", 400)
-        _try(call, role, FLOW_LOGS, lambda: refusal)
+        _try(call, role, FLOW_LOGS, lambda: refusal, _flow_log_arn(call, "fl-00000000000000000"))
 
 
 @before("lambda", "CreateFunction")
@@ -69,6 +70,11 @@ def delivery_status(call: Call, output: dict[str, Any]) -> dict[str, Any]:
     return {**output, "FlowLogs": logs}
 
 
+def _flow_log_arn(call: Call, flow_log_id: str) -> str:
+    """What trust policies see as aws:SourceArn."""
+    return f"arn:{partition_of(call.region)}:ec2:{call.region}:{call.account_id}:vpc-flow-log/{flow_log_id}"
+
+
 def _with_status(call: Call, flow_log: dict[str, Any]) -> dict[str, Any]:
     rest = {name: value for name, value in flow_log.items() if name != "DeliverLogsErrorMessage"}
     if _delivers(call, flow_log):
@@ -82,7 +88,10 @@ def _delivers(call: Call, flow_log: dict[str, Any]) -> bool:
     resource = f"arn:aws:logs:{call.region}:{call.account_id}:log-group:{group.removesuffix(':*')}:log-stream:"
     try:
         session = call.cloud.principals.assume(
-            flow_log["DeliverLogsPermissionArn"], service=FLOW_LOGS, session_name="deliver"
+            flow_log["DeliverLogsPermissionArn"],
+            service=FLOW_LOGS,
+            session_name="deliver",
+            source_arn=_flow_log_arn(call, flow_log["FlowLogId"]),
         )
     except AwsError:
         return False

@@ -66,9 +66,8 @@ def _logs(call: Call) -> Sequence[str]:
     params = call.params
     if params.get("resourceArn") or params.get("resourceIdentifier"):
         return [params.get("resourceArn") or params["resourceIdentifier"]]
-    groups = params.get("logGroupNames") or [
-        params.get("logGroupName") or params.get("logGroupIdentifier") or params.get("logGroupNamePrefix") or ""
-    ]
+    # DescribeLogGroups asks about an empty name even with a prefix (maxbanton/cwh pull request 83, from the wire).
+    groups = params.get("logGroupNames") or [params.get("logGroupName") or params.get("logGroupIdentifier") or ""]
     stream = params.get("logStreamName", "")
     # Logs asks for the group's ARN with its stream part, so that a policy on the bare group ARN does not match
     # (Logs User Guide, "Resources and operations": use the form with :*).
