@@ -98,8 +98,8 @@ class Engine:
             old = self.state.resources(stack)
             ledger, deployment = self._begin(settings, old, Pool(self._servicers), Forgetful())
             refreshed = refresh(ledger, deployment.execution)
-            self.state.save(stack, refreshed)
-            result.steps = summary.refresh_steps(old, refreshed)
+            self.state.save(stack, refreshed.resources)
+            result.steps = refreshed.steps
             self._finish("refresh", result, ledger, deployment)
 
         return self._timed(stack, work)
@@ -145,14 +145,14 @@ class Engine:
             if refresh_first and old:
                 ledger, deployment = self._begin(settings, old, pool, Forgetful())
                 refreshed = refresh(ledger, deployment.execution)
-                result.steps = summary.changed_by_refresh(old, refreshed)
+                result.steps = refreshed.drift()
                 if not preview:
-                    self.state.save(stack, refreshed)
+                    self.state.save(stack, refreshed.resources)
                 if ledger.failures:
                     self._finish(what, result, ledger, deployment)
                     return
                 result.logs = list(ledger.logs)
-                old = refreshed
+                old = refreshed.resources
             recording = nullcontext(Forgetful()) if preview else self.state.recording(stack)
             with recording as recorder:
                 ledger, deployment = self._begin(settings, old, pool, recorder)

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from infra.rehearsal.engine import paths, urns
+from infra.rehearsal.engine import steps, urns
 from infra.rehearsal.engine.execution import Execution
 from infra.rehearsal.engine.ledger import Ledger
 from infra.rehearsal.engine.provider_calls import PartlyDone
 from infra.rehearsal.engine.removal import in_parallel
 from infra.rehearsal.engine.resource_state import ResourceState
+from infra.rehearsal.engine.results import Step
 
 
-def refresh(ledger: Ledger, execution: Execution) -> list[ResourceState]:
-    """The refreshed state. What is gone from the cloud is gone from it. Failures are in the ledger."""
+@dataclass(frozen=True)
+class Refreshed:
+    """The refreshed state, and what of it was otherwise: update, delete or same for each resource."""
+
+    resources: list[ResourceState]
+    steps: list[Step]
+
+    def drift(self) -> list[Step]:
+        """Only what was otherwise, as steps that a run begins with."""
+        return [Step("refresh", step.urn, step.keys) for step in self.steps if step.op != "same"]
+
+
+def refresh(ledger: Ledger, execution: Execution) -> Refreshed:
+    """Reads everything at once. Failures are in the ledger."""
     resources = ledger.waiting()
-    found: dict[int, ResourceState | None] = {}
+    found: dict[int, tuple[ResourceState | None, Step]] = {}
 
     def read(index: int, resource: ResourceState) -> None:
         with ledger.step("refresh", resource.urn):
@@ -28,10 +41,10 @@ def refresh(ledger: Ledger, execution: Execution) -> list[ResourceState]:
             if _can_be_read(resource)
         ]
     )
-    refreshed = [found.get(index, resource) for index, resource in enumerate(resources)]
-    kept = [resource for resource in refreshed if resource is not None]
+    results = [found.get(index, (resource, Step("same", resource.urn))) for index, resource in enumerate(resources)]
+    kept = [resource for resource, _ in results if resource is not None]
     gone = {resource.urn for resource in resources} - {resource.urn for resource in kept}
-    return [_without(resource, gone) for resource in kept] if gone else kept
+    return Refreshed([_without(resource, gone) for resource in kept] if gone else kept, [step for _, step in results])
 
 
 def _can_be_read(resource: ResourceState) -> bool:
@@ -43,11 +56,12 @@ def _can_be_read(resource: ResourceState) -> bool:
     )
 
 
-def _read(ledger: Ledger, execution: Execution, resource: ResourceState) -> ResourceState | None:
+def _read(ledger: Ledger, execution: Execution, resource: ResourceState) -> tuple[ResourceState | None, Step]:
     init_errors: tuple[str, ...] = ()
     timeout_seconds = resource.custom_timeouts.get("read", 0)
+    provider = execution.provider_of(resource)
     try:
-        id_, inputs, outputs = execution.provider_of(resource).read(
+        id_, inputs, outputs = provider.read(
             resource.urn, resource.id, resource.inputs, resource.outputs, timeout_seconds
         )
     except PartlyDone as error:
@@ -55,18 +69,19 @@ def _read(ledger: Ledger, execution: Execution, resource: ResourceState) -> Reso
         reasons = "\n* ".join(init_errors)
         ledger.log("warning", f"Refreshed resource is in an unhealthy state:\n* {reasons}", resource.urn)
     if not id_:
-        return None
-    inputs = resource.inputs if inputs is None else inputs
-    inputs, _ = paths.ignore(inputs, resource.inputs, resource.ignore_changes)
-    same = (id_, inputs, outputs, init_errors) == (
-        resource.id,
-        resource.inputs,
-        resource.outputs,
-        resource.init_errors,
+        return None, Step("delete", resource.urn)
+    now = replace(
+        resource, id=id_, inputs=resource.inputs if inputs is None else inputs, outputs=outputs, init_errors=init_errors
     )
-    if same:
-        return resource
-    return replace(resource, id=id_, inputs=inputs, outputs=outputs, init_errors=init_errors)
+    if now == resource:
+        return resource, Step("same", resource.urn)
+    if resource.external:
+        keys = steps.compare(resource.outputs, now.outputs).keys
+        return now, Step("update" if keys else "same", resource.urn, keys)
+    # What counts as drift is what an `up` of the unchanged program would now put right: outputs may differ for other
+    # reasons, as those of a role do when a policy was attached to it later.
+    diff = provider.diff(now, resource.inputs, resource.ignore_changes)
+    return now, Step("update" if diff.changed else "same", resource.urn, diff.keys)
 
 
 def _without(resource: ResourceState, gone: set[str]) -> ResourceState:

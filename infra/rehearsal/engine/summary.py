@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from infra.rehearsal.engine import steps, urns
+from infra.rehearsal.engine import urns
 from infra.rehearsal.engine.deployment import as_registered
 from infra.rehearsal.engine.goal import Goal
 from infra.rehearsal.engine.resource_state import ResourceState
@@ -37,28 +37,6 @@ def count(taken: Sequence[Step]) -> dict[str, int]:
         if "refresh" in ops:
             counts["refresh"] += 1
     return dict(counts)
-
-
-def refresh_steps(old: Sequence[ResourceState], new: Sequence[ResourceState]) -> list[Step]:
-    """What a refresh found: update, delete or same for each resource."""
-    after = {(item.urn, item.delete): item for item in new}
-    found: list[Step] = []
-    for item in old:
-        now = after.get((item.urn, item.delete))
-        if now is None:
-            found.append(Step("delete", item.urn))
-        else:
-            keys = dict.fromkeys(
-                (*steps.compare(item.inputs, now.inputs).keys, *steps.compare(item.outputs, now.outputs).keys)
-            )
-            changed = bool(keys) or item.id != now.id or item.init_errors != now.init_errors
-            found.append(Step("update" if changed else "same", item.urn, tuple(keys)))
-    return found
-
-
-def changed_by_refresh(old: Sequence[ResourceState], new: Sequence[ResourceState]) -> list[Step]:
-    """Only what a refresh found to be otherwise than the state said."""
-    return [Step("refresh", step.urn, step.keys) for step in refresh_steps(old, new) if step.op != "same"]
 
 
 def exports(resources: Sequence[ResourceState]) -> tuple[dict[str, Any], tuple[str, ...]]:
