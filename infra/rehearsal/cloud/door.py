@@ -84,6 +84,9 @@ class Door:
             text = f"{operation.service}.{operation.name} failed inside the emulated cloud ({answered_by}): {error!r}"
             response = self._refusal(operation, AwsError(outcome, text, 500), request)
         self._note(started, operation.service, operation.name, principal_arn, reading.params, outcome, answered_by)
+        if request.method == "HEAD" and response.body:
+            # HTTP has no body here. A client of this process must not see more than one over HTTP does.
+            return HttpResponse(response.status, response.headers, b"")
         return response
 
     def answer(self, call: Call) -> dict[str, Any]:

@@ -120,7 +120,7 @@ class MotoBackend:
         status, answer_headers, body = answer
         return HttpResponse(
             int(status),
-            {str(name): str(value) for name, value in answer_headers.items() if str(name).lower() != "status"},
+            {_header(str(name)): str(value) for name, value in answer_headers.items() if str(name).lower() != "status"},
             body.encode() if isinstance(body, str) else bytes(body),
         )
 
@@ -175,6 +175,11 @@ def _parsed_aws_policies(account_id: str, region_name: str) -> list[ManagedPolic
         AWSManagedPolicy.from_data(name, account_id, region_name, data)
         for name, data in json.loads(aws_managed_policies_data).items()
     ]
+
+
+def _header(name: str) -> str:
+    # S3 gives names of user metadata back in lower case; moto as its WSGI layer wrote them.
+    return name.lower() if name.lower().startswith("x-amz-meta-") else name
 
 
 def _text(value: Any) -> str:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import errno
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
 from waitress import wasyncore
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import create_server
+from waitress.task import WSGITask
 
 from infra.rehearsal.cloud.api import HttpRequest, HttpResponse
 
@@ -18,7 +22,36 @@ HOST = "127.0.0.1"
 THREADS = 32
 """Requests answered at the same time. An InvokeEndpoint holds a thread for as long as its model takes."""
 
+_METADATA = re.compile(rb"(?mi)^x-amz-meta-[^:\r\n]*")
+_UNDERSCORED_METADATA = re.compile(rb"(?mi)^x-amz-meta-[^:\r\n]*_[^:\r\n]*(?=:)")
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "upgrade", "trailer"}
+
+
+class _Parser(HTTPRequestParser):
+    """Reads requests as AWS's clients send them."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        super().parse_header(header_plus)
+        if not self.chunked and not self.content_length:
+            # waitress would send the 100 and then wait for a body that never comes.
+            self.expect_continue = False
+        lost = _UNDERSCORED_METADATA.search(header_plus)
+        if lost is not None:
+            # WSGI cannot tell "_" from "-", so waitress drops such a header; metadata must not be lost in silence.
+            raise ParsingError(
+                f"{lost[0].decode('latin-1')}: user metadata with '_' in its name is not carried over HTTP; use '-'"
+            )
+
+
+class _Task(WSGITask):
+    def build_response_header(self) -> bytes:
+        """With the names of user metadata in lower case, as S3 sends them; waitress capitalises every name."""
+        return _METADATA.sub(lambda name: name[0].lower(), super().build_response_header())
+
+
+class _Channel(HTTPChannel):
+    parser_class = _Parser
+    task_class = _Task
 
 
 class Server:
@@ -41,6 +74,7 @@ class Server:
                 f"port {port} on {HOST} is in use: stop what listens there, or choose another with --port"
                 " (0 takes a free one)",
             ) from None
+        self._server.channel_class = _Channel
         self.port = int(self._server.effective_port)
         self.url = f"http://{HOST}:{self.port}"
         self._stopping = threading.Event()
