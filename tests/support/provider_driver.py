@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf import struct_pb2
 from google.protobuf.json_format import MessageToDict
-from infra.rehearsal.provider import AwsProvider
 from pulumi.runtime.proto import provider_pb2 as pb
+
+from infra.rehearsal.provider import AwsProvider
 
 if TYPE_CHECKING:
     from infra.rehearsal.cloud.cloud import Cloud

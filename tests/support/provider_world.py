@@ -90,6 +90,15 @@ class World:
         return role
 
     @functools.cached_property
+    def flow_role(self) -> Resource:
+        """Writes flow logs."""
+        role = self.engine.create(
+            "aws:iam/role:Role", "flow", name="flow", assumeRolePolicy=trust("vpc-flow-logs.amazonaws.com")
+        )
+        self.engine.create("aws:iam/rolePolicy:RolePolicy", "flow", name="logs", role=role.id, policy=allow("logs:*"))
+        return role
+
+    @functools.cached_property
     def policy(self) -> Resource:
         return self.engine.create("aws:iam/policy:Policy", "world", name="world", policy=allow("s3:ListBucket"))
 
@@ -265,7 +274,7 @@ SAMPLES: Mapping[str, Sample] = {
         "vpcId": world.vpc.id,
         "trafficType": "REJECT",
         "logDestination": world.log_group.outputs["arn"],
-        "iamRoleArn": world.role.outputs["arn"],
+        "iamRoleArn": world.flow_role.outputs["arn"],
         "tags": TAGS,
     },
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": lambda world: {**_rule(world), "tags": TAGS},

@@ -6,12 +6,12 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.model import OperationModel
+from botocore.model import OperationModel, Shape
 
 from infra.rehearsal.provider.errors import ApiError, ProviderError
 
@@ -121,6 +121,9 @@ class Account:
 
     def model(self, service: str, operation: str) -> OperationModel:
         return self.client(service).meta.service_model.operation_model(operation)
+
+    def input_shape(self, service: str, operation: str) -> Shape | None:
+        return cast("Shape | None", self.model(service, operation).input_shape)
 
     def call(self, service: str, operation: str, region: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Makes the call. ApiError with AWS's code and words when it is refused."""

@@ -96,7 +96,8 @@ def _conform_scalar(kind: str, value: Any, path: str, problems: list[Problem]) -
                 parsed = None
             if parsed is not None and (kind == "number" or parsed.is_integer()):
                 return int(parsed) if parsed.is_integer() else parsed
-    problems.append((path, f"expected a {kind}, got {value!r}"))
+    article = "an" if kind[0] in "aio" else "a"
+    problems.append((path, f"expected {article} {kind}, got {value!r}"))
     return value
 
 
@@ -173,7 +174,7 @@ def _untaken(row: Row, account: Account, inputs: Mapping[str, Any]) -> Iterator[
     handled = by_steps | row.state_only | row.never_sent | row.nothing | {"region", "tags", "tagsAll"}
     open_paths: set[str] | None = None
     for call in row.calls:
-        shape = account.model(call.service, call.operation).input_shape
+        shape = account.input_shape(call.service, call.operation)
         untaken = set(to_api(shape, inputs, call).untaken)
         seen = {key for key in inputs if call.only is None or key in call.only}
         untaken |= {key for key in inputs if key not in seen}
@@ -190,7 +191,7 @@ def _refused(row: Row, account: Account, inputs: Mapping[str, Any]) -> Iterator[
     for call in row.calls:
         if not _applies(call, inputs):
             continue
-        translation = to_api(account.model(call.service, call.operation).input_shape, inputs, call)
+        translation = to_api(account.input_shape(call.service, call.operation), inputs, call)
         # Ids and names that only the apply knows are never among the parameters: only given values are judged.
         for finding in validator.validate(call.service, call.operation, translation.params, partial=True):
             where = translation.property_path(finding.path)

@@ -124,11 +124,11 @@ def _conditional(row: Row, change: Change, state: Mapping[str, Any], news: Mappi
 def _compare_objects(row: Row, wanted: Property, old: Any, new: Any, where: Path_, plain: str) -> Iterator[Change]:
     if not old or not new:
         given = new or old
+        before, after = old or {}, new or {}
         inside = [
             change
             for name, part in wanted.members.items()
-            if isinstance(given, Mapping)
-            for change in _compare(row, part, (old or {}).get(name), (new or {}).get(name), (*where, name))
+            for change in _compare(row, part, before.get(name), after.get(name), (*where, name))
         ]
         if inside or old is None or new is None:
             yield Change(where, "delete" if not new else "add", _replaces(row, plain, given))

@@ -61,7 +61,7 @@ class Operation:
 
     def params(self, call: Call) -> dict[str, Any]:
         """The parameters that the arguments translate to."""
-        return to_api(self.account.model(call.service, call.operation).input_shape, self.inputs, call).params
+        return to_api(self.account.input_shape(call.service, call.operation), self.inputs, call).params
 
     def send(self, call: Call, /, **extra: Any) -> dict[str, Any]:
         return self.call(call.service, call.operation, **{**self.params(call), **extra})
@@ -137,7 +137,7 @@ class Operation:
             time.sleep(self.timing.poll_seconds)
 
     def retry(self, call: Callable[[], Any], when: Callable[[ApiError], bool], real_window: str) -> Any:
-        """Repeats a refused call for the emulated propagation window; `real_window` is AWS's provider's, for the text."""
+        """Repeats a refused call for the emulated window; `real_window` is the real provider's, for the text."""
         end = time.monotonic() + self.timing.propagation_seconds
         while True:
             try:

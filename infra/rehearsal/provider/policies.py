@@ -26,8 +26,11 @@ def same_policy(old: Any, new: Any) -> bool:
 
 
 def normalised_policy(text: str) -> str:
-    """The text as the provider stores it: compact JSON, keys in order, Version first."""
-    document = json.loads(text)
+    """The text as the provider stores it: compact JSON, keys in order, Version first. What is no JSON stays."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return text
     if isinstance(document, dict):
         first = {key: document[key] for key in ("Version",) if key in document}
         document = first | {key: document[key] for key in sorted(document) if key not in first}

@@ -13,7 +13,7 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc
 from pulumi.runtime.proto import provider_pb2 as pb
 
-from infra.rehearsal.provider import diff as differ
+from infra.rehearsal.provider import plan
 from infra.rehearsal.provider.account import Account, settings_from, settings_problems
 from infra.rehearsal.provider.check import DEFAULTS, check
 from infra.rehearsal.provider.errors import (
@@ -29,7 +29,7 @@ from infra.rehearsal.provider.operation import Clock, Operation, Timing
 from infra.rehearsal.provider.row import Row
 from infra.rehearsal.provider.rows import ROWS
 from infra.rehearsal.provider.schema import provider_arguments
-from infra.rehearsal.provider.values import UNKNOWN, Secrets, from_struct, has_unknown, to_struct, without_none
+from infra.rehearsal.provider.values import Secrets, from_struct, has_unknown, to_struct, without_none
 
 VERSION = "7.51.1"
 """The pulumi-aws version whose behaviour the rows follow."""
@@ -133,7 +133,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
     def Diff(self, request: pb.DiffRequest, context: Any) -> pb.DiffResponse:
         row = self._row(request)
         state, news = from_struct(request.olds)[0], from_struct(request.news)[0]
-        found = self._changes(row, state, news, request.ignoreChanges)
+        found = plan.changes(self.account, row, state, news, request.ignoreChanges)
         refused = row.plan_error(state, news) if row.plan_error is not None else ""
         if refused:
             raise ProviderError(f"planning {row.label} ({request.id}): {refused}")
@@ -146,7 +146,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
             changes=pb.DiffResponse.DIFF_SOME if found else pb.DiffResponse.DIFF_NONE,
             diffs=sorted({change.top for change in found}),
             replaces=replaces,
-            deleteBeforeReplace=bool(replaces) and _deletes_first(row, state, news),
+            deleteBeforeReplace=bool(replaces) and plan.deletes_first(row, state, news),
             detailedDiff=detailed,
             hasDetailedDiff=True,
         )
@@ -155,7 +155,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         row = self._row(request)
         inputs, secrets = from_struct(request.properties)
         if request.preview:
-            return pb.CreateResponse(properties=self._struct(self._planned_create(row, inputs), secrets))
+            return pb.CreateResponse(properties=self._struct(plan.planned_create(self.account, row, inputs), secrets))
         operation = self._operation(row, request, inputs, timeout=request.timeout)
         try:
             row.create(operation)
@@ -165,10 +165,10 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         except _FAILURES as error:
             text = _sentence("creating", row, operation, error)
             if operation.id and not row.framework:
-                half = self._planned_create(row, inputs, unknown=None)
+                half = plan.planned_create(self.account, row, inputs, unknown=None)
                 raise InitializationFailed(operation.id, self._wrapped(half, secrets), inputs, [text]) from error
             raise ProviderError(text) from error
-        outputs = _outputs(row, operation, inputs, live)
+        outputs = plan.outputs_of(row, operation, inputs, live)
         return pb.CreateResponse(id=operation.id, properties=self._struct(outputs, secrets))
 
     def Read(self, request: pb.ReadRequest, context: Any) -> pb.ReadResponse:
@@ -186,11 +186,11 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
             raise ProviderError(_sentence("reading", row, operation, error)) from error
         if live is None:
             return pb.ReadResponse()
-        outputs = _outputs(row, operation, state if not imported else {}, live)
+        outputs = plan.outputs_of(row, operation, state if not imported else {}, live)
         if imported:
             asked = {key: value for key, value in without_none(outputs).items() if key in row.schema.inputs}
         else:
-            asked = _refreshed(row, inputs, outputs)
+            asked = plan.refreshed_inputs(row, inputs, outputs)
         return pb.ReadResponse(
             id=operation.id,
             properties=self._struct(outputs, secrets | input_secrets),
@@ -201,8 +201,8 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         row = self._row(request)
         state, news = from_struct(request.olds)[0], from_struct(request.news)[0]
         secrets = from_struct(request.news)[1]
-        found = self._changes(row, state, news, request.ignoreChanges)
-        planned = self._planned_update(row, state, news, found)
+        found = plan.changes(self.account, row, state, news, request.ignoreChanges)
+        planned = plan.planned_update(self.account, row, state, news, found)
         if request.preview:
             return pb.UpdateResponse(properties=self._struct(planned, secrets))
         changed = frozenset(change.top for change in found)
@@ -220,7 +220,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
                 raise ProviderError(text) from error
             half = {key: value for key, value in planned.items() if not has_unknown(value)}
             raise InitializationFailed(operation.id, self._wrapped(half, secrets), news, [text]) from error
-        outputs = _outputs(row, operation, news, live)
+        outputs = plan.outputs_of(row, operation, news, live)
         return pb.UpdateResponse(properties=self._struct(outputs, secrets))
 
     def Delete(self, request: pb.DeleteRequest, context: Any) -> empty_pb2.Empty:
@@ -280,51 +280,6 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
             timeout_seconds=timeout,
         )
 
-    def _changes(
-        self, row: Row, state: Mapping[str, Any], news: Mapping[str, Any], ignored: Iterable[str]
-    ) -> list[differ.Change]:
-        ignored = tuple(ignored)
-        found = differ.changes(row, state, news, ignored)
-        if row.tagging is not None and not any(change.top == "tags" for change in found):
-            wanted = {**self.account.settings.default_tags, **(news.get("tags") or {})}
-            tags_ignored = any(path.split("[")[0].split(".")[0] in {"tags", "tagsAll"} for path in ignored)
-            if not tags_ignored and not has_unknown(wanted) and wanted != (state.get("tagsAll") or {}):
-                found.append(differ.Change(("tagsAll",), "update", False))
-        here = news.get("region") or self.account.region
-        if row.regional and state.get("region") and state["region"] != here:
-            found.append(differ.Change(("region",), "update", True))
-        return found
-
-    def _planned_create(self, row: Row, inputs: Mapping[str, Any], unknown: Any = UNKNOWN) -> dict[str, Any]:
-        """What is known before the create: the arguments; all that AWS computes is unknown."""
-        planned = {key: value for key, value in inputs.items() if key != DEFAULTS}
-        for name in row.schema.outputs:
-            if name not in planned and (name in row.schema.output_only or name in row.computed):
-                planned[name] = unknown
-        if row.regional and inputs.get("region") is None:
-            planned["region"] = self.account.region
-        if row.tagging is not None:
-            planned["tagsAll"] = {**self.account.settings.default_tags, **(inputs.get("tags") or {})}
-        return {key: value for key, value in planned.items() if value is not None}
-
-    def _planned_update(
-        self, row: Row, state: Mapping[str, Any], news: Mapping[str, Any], found: list[differ.Change]
-    ) -> dict[str, Any]:
-        """Computed outputs keep their value, but for those that the change makes anew."""
-        kept = {
-            key: value
-            for key, value in state.items()
-            if key not in row.schema.inputs or key in row.computed | {"region"}
-        }
-        planned = {**kept, **{key: value for key, value in news.items() if key != DEFAULTS}}
-        changed = {change.top for change in found}
-        for output, causes in row.recomputed.items():
-            if causes & changed and output not in news:
-                planned[output] = UNKNOWN
-        if row.tagging is not None:
-            planned["tagsAll"] = {**self.account.settings.default_tags, **(news.get("tags") or {})}
-        return planned
-
     def _run_steps(self, row: Row, operation: Operation) -> None:
         taken = frozenset().union(*(step.inputs for step in row.steps)) | row.state_only | row.nothing
         left = {name for name in operation.changed if name not in taken and not name.startswith("tags")}
@@ -355,48 +310,6 @@ def _update_tags(row: Row, operation: Operation) -> None:
         row.tagging.remove(operation, gone)
     if put:
         row.tagging.put(operation, put)
-
-
-def _outputs(row: Row, operation: Operation, asked: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any]:
-    """Live values win; asked forms that mean the same are kept; what is never read stays as it was given."""
-    outputs: dict[str, Any] = {}
-    for name in row.schema.outputs:
-        if name in row.state_only:
-            value = asked.get(name, operation.state.get(name))
-        else:
-            value = differ.settled(row, name, asked.get(name), live.get(name))
-        if value is not None:
-            outputs[name] = value
-    if row.regional:
-        outputs["region"] = operation.region
-    return outputs
-
-
-def _refreshed(row: Row, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments after a Read: those that were given, with live values; gone ones leave."""
-    result: dict[str, Any] = {}
-    for name, value in inputs.items():
-        if name == DEFAULTS or name == "region" or name in row.state_only:
-            result[name] = value
-        else:
-            fresh = differ.refreshed_input(row, name, value, outputs.get(name))
-            if fresh is not None:
-                result[name] = fresh
-    return result
-
-
-def _deletes_first(row: Row, state: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
-    """The bridge deletes first where a name was given by hand and stays, as two things cannot share it."""
-    if row.delete_before_replace:
-        return True
-    if (
-        row.name is None
-        or row.name.exact
-        or row.name.field in (news.get(DEFAULTS) or ())
-        or news.get(row.name.prefix_field)
-    ):
-        return False
-    return news.get(row.name.field) is not None and news.get(row.name.field) == state.get(row.name.field)
 
 
 def _type_of(request: Any) -> str:

@@ -30,10 +30,10 @@ class Step:
     """A part of an update that runs when one of `inputs` changed. Steps run in the provider's order."""
 
     inputs: frozenset[str]
-    run: Callable[[Operation], None]
+    run: Callable[[Operation], object]
 
 
-def step(run: Callable[[Operation], None], *inputs: str) -> Step:
+def step(run: Callable[[Operation], object], *inputs: str) -> Step:
     return Step(frozenset(inputs), run)
 
 
@@ -41,8 +41,8 @@ def step(run: Callable[[Operation], None], *inputs: str) -> Step:
 class Tagging:
     """The calls that write tags of a resource that exists."""
 
-    put: Callable[[Operation, Mapping[str, str]], None]
-    remove: Callable[[Operation, list[str]], None]
+    put: Callable[[Operation, Mapping[str, str]], object]
+    remove: Callable[[Operation, list[str]], object]
 
 
 @dataclass(frozen=True)

@@ -41,10 +41,8 @@ def by_arn(operation: Operation) -> str:
 
 def ec2_tagging() -> Tagging:
     return Tagging(
-        put=lambda op, tags: _done(op.call("ec2", "CreateTags", Resources=[op.id], Tags=tag_list(tags))),
-        remove=lambda op, keys: _done(
-            op.call("ec2", "DeleteTags", Resources=[op.id], Tags=[{"Key": key} for key in keys])
-        ),
+        put=lambda op, tags: op.call("ec2", "CreateTags", Resources=[op.id], Tags=tag_list(tags)),
+        remove=lambda op, keys: op.call("ec2", "DeleteTags", Resources=[op.id], Tags=[{"Key": key} for key in keys]),
     )
 
 
@@ -62,10 +60,8 @@ def listed_tagging(
 ) -> Tagging:
     """Services that take a list of key and value with the resource's name or ARN in `member`."""
     return Tagging(
-        put=lambda op, tags: _done(
-            op.call(service, put, **{member: subject(op), tags_member: tag_list(tags, key, value)})
-        ),
-        remove=lambda op, names: _done(op.call(service, remove, **{member: subject(op), keys: names})),
+        put=lambda op, tags: op.call(service, put, **{member: subject(op), tags_member: tag_list(tags, key, value)}),
+        remove=lambda op, names: op.call(service, remove, **{member: subject(op), keys: names}),
     )
 
 
@@ -74,10 +70,6 @@ def mapped_tagging(
 ) -> Tagging:
     """Services that take a map (logs, application-autoscaling)."""
     return Tagging(
-        put=lambda op, tags: _done(op.call(service, "TagResource", **{member: subject(op), tags_member: dict(tags)})),
-        remove=lambda op, names: _done(op.call(service, "UntagResource", **{member: subject(op), keys: names})),
+        put=lambda op, tags: op.call(service, "TagResource", **{member: subject(op), tags_member: dict(tags)}),
+        remove=lambda op, names: op.call(service, "UntagResource", **{member: subject(op), keys: names}),
     )
-
-
-def _done(_: Any) -> None:
-    return None

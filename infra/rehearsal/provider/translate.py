@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
@@ -107,11 +107,14 @@ def from_api(
     return found
 
 
+def members_of(shape: Shape) -> Mapping[str, Shape]:
+    """A structure's members (botocore types them as a cached property)."""
+    return cast("Mapping[str, Shape]", shape.members) if isinstance(shape, StructureShape) else {}
+
+
 def member_named(shape: Shape, name: str) -> str | None:
     """The member of a structure for a property name, or None."""
-    if not isinstance(shape, StructureShape):
-        return None
-    members = {member.lower(): member for member in shape.members}
+    members = {member.lower(): member for member in members_of(shape)}
     wanted = name.lower()
     for candidate in (wanted, wanted.removesuffix("s"), wanted + "s"):
         if candidate in members:
@@ -160,9 +163,9 @@ def _structure(
 
 def _shape_at(shape: Shape, path: list[str]) -> Shape | None:
     for step in path:
-        if not isinstance(shape, StructureShape) or step not in shape.members:
+        if step not in members_of(shape):
             return None
-        shape = shape.members[step]
+        shape = members_of(shape)[step]
     return shape
 
 
@@ -182,11 +185,11 @@ def _value(shape: Shape, value: Any, rules: Rules, where: Path_, member_where: P
             here = (*where, index) if isinstance(value, list) else where
             there = (*member_where, len(items))
             result.paths[dotted(there)] = dotted(here)
-            items.append(_value(shape.member, item, rules, here, there, result))
+            items.append(_value(cast(Shape, shape.member), item, rules, here, there, result))
         return items
     if isinstance(shape, MapShape) and isinstance(value, Mapping):
         return {
-            key: _value(shape.value, item, rules, (*where, key), (*member_where, key), result)
+            key: _value(cast(Shape, shape.value), item, rules, (*where, key), (*member_where, key), result)
             for key, item in value.items()
             if item is not None and not is_unknown(item)
         }
@@ -209,9 +212,9 @@ def _scalar(shape: Shape, value: Any) -> Any:
 def _dig(shape: Shape, value: Any, path: list[str]) -> tuple[Shape | None, Any]:
     found: Shape | None = shape
     for step in path:
-        if not isinstance(value, Mapping) or not isinstance(found, StructureShape) or step not in found.members:
+        if not isinstance(value, Mapping) or found is None or step not in members_of(found):
             return None, None
-        found, value = found.members[step], value.get(step)
+        found, value = members_of(found)[step], value.get(step)
     return found, value
 
 
@@ -224,7 +227,7 @@ def _back(shape: Shape, value: Any, wanted: Property, rules: Rules, plain: str) 
         if wanted.kind == "map":
             return {entry.get("Key", entry.get("TagKey")): entry.get("Value", entry.get("TagValue")) for entry in value}
         element = wanted.element or Property("any")
-        return [_back(shape.member, item, element, rules, plain) for item in value]
+        return [_back(cast(Shape, shape.member), item, element, rules, plain) for item in value]
     if isinstance(value, datetime.datetime):
         return value.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if isinstance(value, Mapping):

@@ -38,7 +38,8 @@ class Secrets:
     def wrap(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Wraps what is secret again. Where the exact place is gone, the whole property becomes secret."""
         wrapped = dict(values)
-        for path in sorted(self.paths, key=len):
+        mirrored = {("tagsAll", *path[1:]) for path in self.paths if path[:1] == ("tags",)}
+        for path in sorted(self.paths | mirrored, key=len):
             if path[0] in wrapped and not _is_secret(wrapped[path[0]]):
                 wrapped[str(path[0])] = _wrap_at(wrapped[path[0]], path[1:])
         return wrapped

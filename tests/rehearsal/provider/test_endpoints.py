@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from provider_driver import ACCOUNT_ID, REGION, CheckFailed, Driver, Resource
+from provider_world import TAGS, World
+
 from infra.rehearsal.cloud.api import AwsError
 from infra.rehearsal.provider import UNKNOWN, InitializationFailed, ProviderError
 from infra.rehearsal.provider.account import ProviderSettings
@@ -12,8 +15,6 @@ from infra.rehearsal.provider.errors import UnexpectedState, WaitTimeout
 from infra.rehearsal.provider.operation import Operation, Timing
 from infra.rehearsal.provider.rows import ROWS
 from infra.rehearsal.provider.rows.endpoints import _update
-from provider_driver import ACCOUNT_ID, REGION, CheckFailed, Driver, Resource
-from provider_world import TAGS, World
 
 if TYPE_CHECKING:
     from infra.rehearsal.cloud.cloud import Cloud

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from infra.rehearsal.provider.rows import ROWS
 from provider_driver import ACCOUNT_ID, REGION, Driver, Resource, allow, trust
 from provider_world import IMAGES_OLDER_THAN_TEN, SAMPLES, TAGS, World
+
+from infra.rehearsal.provider.rows import ROWS
 
 
 @dataclass(frozen=True)
@@ -346,4 +347,4 @@ def test_tags_change_in_place_and_are_found_by_a_refresh(type_token: str, engine
     assert updated is not None
     assert updated.outputs["tags"] == updated.outputs["tagsAll"] == {"team": "search", "stage": "dev"}
     assert engine.changed(updated, **inputs) == {"tags.cost-center": False, "tags.stage": False, "tags.team": False}
-    assert TAGS == made.outputs["tags"]
+    assert made.outputs["tags"] == TAGS

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from infra.rehearsal.provider.row import Row
 from infra.rehearsal.provider.rows import (
     autoscaling,
+    bucket_sides,
     buckets,
     cloudwatch,
     ecr,
@@ -44,6 +45,7 @@ ROWS: Mapping[str, Row] = _table(
     iam.ROWS,
     kms.ROWS,
     buckets.ROWS,
+    bucket_sides.ROWS,
     lifecycle.ROWS,
     objects.ROWS,
     ecr.ROWS,

@@ -1,4 +1,4 @@
-"""The live endpoint: internal/service/sagemaker/endpoint.go, read as of 2026 (issue #48997, pull request #49020 open)."""
+"""The live endpoint: internal/service/sagemaker/endpoint.go as of 2026 (issue #48997, pull request #49020 open)."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def _create(op: Operation) -> None:
         # The id is recorded only after InService: what was made is in AWS, but in no state.
         raise type(error)(
             f'{error}. The endpoint {name} is left in AWS and no state knows it: the next up fails with "already'
-            f' existing". See `mainstage model status`, delete it (aws sagemaker delete-endpoint --endpoint-name {name}),'
-            " correct the cause, and run up again"
+            ' existing". See `mainstage model status`, delete it (aws sagemaker delete-endpoint'
+            f" --endpoint-name {name}), correct the cause, and run up again"
         ) from error
     op.created(name)
 

@@ -177,7 +177,7 @@ ROLE = Row(
     ),
     name=AutoName(max_length=64),
     force_new=frozenset({"name", "namePrefix", "path"}),
-    # Unset they only mirror; set, the role owns the whole list and fights RolePolicy and RolePolicyAttachment resources.
+    # Unset they only mirror; set, the role owns the whole list and fights RolePolicy and RolePolicyAttachment.
     computed=frozenset({"inlinePolicies", "managedPolicyArns", "name", "namePrefix"}),
     defaults={"forceDetachPolicies": False, "maxSessionDuration": 3600, "path": "/"},
     sets=frozenset({"inlinePolicies", "managedPolicyArns"}),

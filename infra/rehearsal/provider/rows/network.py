@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infra.rehearsal.provider.operation import Operation
-from infra.rehearsal.provider.row import Row, conflicts, matches, one_of, step
+from infra.rehearsal.provider.row import Row, Step, conflicts, matches, one_of, step
 from infra.rehearsal.provider.tags import ec2_tagging, specification, tag_map
 from infra.rehearsal.provider.translate import Call
 
@@ -47,7 +47,7 @@ def _create_vpc(op: Operation) -> None:
     vpc = op.send(_CREATE_VPC, **specification("vpc", op.wanted_tags()))["Vpc"]
     op.created(vpc["VpcId"])
     op.wait(
-        lambda: first(op, "DescribeVpcs", "Vpcs", (), VpcIds=[op.id])["State"],
+        lambda: str((first(op, "DescribeVpcs", "Vpcs", (), VpcIds=[op.id]) or {}).get("State")),
         pending={"pending"},
         target={"available"},
         timeout_seconds=600,
@@ -61,6 +61,10 @@ def _create_vpc(op: Operation) -> None:
 
 def _modify_vpc(op: Operation, name: str) -> None:
     op.call("ec2", "ModifyVpcAttribute", VpcId=op.id, **{_VPC_ATTRIBUTES[name]: {"Value": op.inputs[name]}})
+
+
+def _attribute_step(name: str) -> Step:
+    return step(lambda op: _modify_vpc(op, name), name)
 
 
 def _modify_vpc_tenancy(op: Operation) -> None:
@@ -121,10 +125,7 @@ VPC = Row(
     delete=_delete_vpc,
     calls=(_CREATE_VPC,),
     steps=(
-        *(
-            step(lambda op, name=name: _modify_vpc(op, name), name)  # type: ignore[misc]  # bound at definition
-            for name in ("enableDnsHostnames", "enableDnsSupport", "enableNetworkAddressUsageMetrics")
-        ),
+        *(_attribute_step(name) for name in _VPC_ATTRIBUTES),
         step(_modify_vpc_tenancy, "instanceTenancy"),
     ),
     force_new=frozenset({"cidrBlock", "instanceTenancy"}),
@@ -158,7 +159,7 @@ def _create_subnet(op: Operation) -> None:
     subnet = op.send(_CREATE_SUBNET, **specification("subnet", op.wanted_tags()))["Subnet"]
     op.created(subnet["SubnetId"])
     op.wait(
-        lambda: first(op, "DescribeSubnets", "Subnets", (), SubnetIds=[op.id])["State"],
+        lambda: str((first(op, "DescribeSubnets", "Subnets", (), SubnetIds=[op.id]) or {}).get("State")),
         pending={"pending"},
         target={"available"},
         timeout_seconds=600,

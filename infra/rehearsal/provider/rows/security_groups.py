@@ -49,7 +49,7 @@ def _permissions(rules: Iterable[Mapping[str, Any]], group_id: str) -> set[Permi
         ]
         if rule.get("self"):
             sources.append(("UserIdGroupPairs", group_id))
-        found |= {(protocol, *ports, list_member, value, text) for list_member, value in sources}
+        found |= {(protocol, ports[0], ports[1], list_member, value, text) for list_member, value in sources}
     return found
 
 
@@ -67,7 +67,8 @@ def _live_permissions(permissions: Iterable[Mapping[str, Any]]) -> set[Permissio
         ports = (0, 0) if protocol == "-1" else (permission.get("FromPort", 0), permission.get("ToPort", 0))
         for list_member, key in _SOURCES.values():
             for source in permission.get(list_member) or []:
-                found.add((protocol, *ports, list_member, source.get(key, ""), source.get("Description") or ""))
+                text = source.get("Description") or ""
+                found.add((protocol, ports[0], ports[1], list_member, source.get(key, ""), text))
     return found
 
 
