@@ -173,10 +173,6 @@ class Reader:
         checked = self._checked(field, value, pattern)
         return checked if isinstance(checked, str) else ""
 
-    def optional_plain(self, field: str, pattern: Pattern) -> Optional[str]:
-        """As `plain`; None when it was left out."""
-        return self.plain(field, pattern) if self.has(field) else None
-
     def choice(self, field: str, options: Sequence[str], *, default: Any = _MISSING) -> str:
         """One word of a fixed list. An enum member counts as its value."""
         allowed = "one of " + ", ".join(options)

@@ -11,10 +11,10 @@ later, or a NAT gateway, moves no subnet, and a moved subnet would be replaced w
 import ipaddress
 from dataclasses import dataclass
 
-SLOTS = 8
-"""Zones that the layout has room for. No region of AWS has more than six."""
+_SLOT_BITS = 3
 
 MOST_ZONES = 6
+"""The layout has room for eight. No region of AWS has more than six."""
 
 LARGEST_VPC, SMALLEST_VPC = 16, 23
 """Prefix lengths. AWS takes a VPC of /16 to /28 and no subnet smaller than /28, which the layout reaches at /23:
@@ -39,6 +39,6 @@ def plan_subnets(cidr_block: str, zones: int) -> SubnetPlan:
     lower, upper = network.subnets(prefixlen_diff=1)
     third_quarter = next(upper.subnets(prefixlen_diff=1))
     return SubnetPlan(
-        private=tuple(str(block) for block in list(lower.subnets(prefixlen_diff=3))[:zones]),
-        public=tuple(str(block) for block in list(third_quarter.subnets(prefixlen_diff=3))[:zones]),
+        private=tuple(str(block) for block in list(lower.subnets(prefixlen_diff=_SLOT_BITS))[:zones]),
+        public=tuple(str(block) for block in list(third_quarter.subnets(prefixlen_diff=_SLOT_BITS))[:zones]),
     )

@@ -15,8 +15,8 @@ from .secure_bucket import SecureBucket
 MODELS_PREFIX = "models/"
 """Everything a version consists of lies under here, written once."""
 
-ARCHIVE, CARD, BASELINE = "model.tar.gz", "card.json", "baseline.json"
-"""The files of a version: what is served, where it comes from, and the profile of its training data."""
+ARCHIVE = "model.tar.gz"
+"""What is served of a version. Its card and its baseline lie beside it."""
 
 _REPOSITORY_NAME = Pattern(
     # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html

@@ -210,15 +210,6 @@ def repository_arn(preset: RuntimePreset, region: str) -> str:
     return f"arn:{partition_of(region)}:ecr:{region}:{account}:repository/{preset.image_repository}"
 
 
-def repository_arn_of_image(uri: str) -> Optional[str]:
-    """ARN of the ECR repository of an image URI; None when the image does not lie in ECR."""
-    match = _IMAGE_URI.fullmatch(uri)
-    if match is None:
-        return None
-    region = match["region"]
-    return f"arn:{partition_of(region)}:ecr:{region}:{match['account']}:repository/{match['repository']}"
-
-
 def preset_of_image(uri: str) -> Optional[RuntimePreset]:
     """The preset whose image this is, in any region; None for an image that no preset names."""
     match = _IMAGE_URI.fullmatch(uri)

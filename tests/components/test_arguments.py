@@ -21,7 +21,6 @@ from mainstage.runtime_presets import (
     preset_named,
     preset_of_image,
     repository_arn,
-    repository_arn_of_image,
 )
 
 
@@ -213,7 +212,9 @@ class TestPresets:
             assert uri.startswith(f"{account}.dkr.ecr.{region}.")
             assert len(uri) <= 255
             assert preset_of_image(uri) == preset
-            assert repository_arn(preset, region) == repository_arn_of_image(uri)
+            assert repository_arn(preset, region).endswith(
+                f":ecr:{region}:{account}:repository/{preset.image_repository}"
+            )
 
     def test_known_images(self) -> None:
         sklearn = preset_named("sklearn-1.4-2")

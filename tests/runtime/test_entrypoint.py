@@ -12,6 +12,7 @@ from typing import Any
 
 import mainstage_runtime
 import pytest
+from mainstage.runtime_presets import ENTRY_POINT, MODEL_VERSION_VARIABLE, VERSION_ATTRIBUTE
 
 SOURCE = Path(mainstage_runtime.__file__).with_name("entrypoint.py")
 HEADER = "X-Amzn-SageMaker-Custom-Attributes"
@@ -181,6 +182,13 @@ def test_an_error_of_the_persons_file_comes_out_unchanged(load: Load) -> None:
         load("1 / 0\n")
     with pytest.raises(KeyError, match="row"):
         load(PREDICT + "def output_fn(prediction, accept):\n    raise KeyError('row')\n").output_fn([1], "")
+
+
+def test_it_speaks_of_the_version_as_the_presets_do() -> None:
+    source = SOURCE.read_text()
+    assert f'os.environ.get("{MODEL_VERSION_VARIABLE}", "")' in source
+    assert f'f"{VERSION_ATTRIBUTE}={{VERSION}}"' in source
+    assert ENTRY_POINT in source
 
 
 def test_the_file_takes_nothing_but_the_standard_library() -> None:
