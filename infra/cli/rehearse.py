@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Group
@@ -18,9 +18,11 @@ from rich.tree import Tree
 
 from infra.cli import common
 from infra.cli.output import emit, errors, fail, say
-from infra.rehearsal.rehearse import Options, Progress, Rehearsal
-from infra.rehearsal.report import EMULATED, REAL, Report, StackReport
-from infra.rehearsal.update import update
+from infra.registry.target import ENVIRONMENTS
+from infra.rehearsal.progress import Progress, Tell
+
+if TYPE_CHECKING:  # the rest of a rehearsal takes a second to import: only when one runs
+    from infra.rehearsal.report import Report, StackReport
 
 STEPS = {
     "environments": "environments of the serving images",
@@ -54,8 +56,10 @@ def rehearse(
     as_json: common.JsonOption = False,
 ) -> None:
     """Bring the platform up in an emulated AWS, serve the models for real, send them predictions. No account needed."""
+    from infra.rehearsal.rehearse import Options, Rehearsal
+
     options = Options(common.root(), environment_of(environment), port, predictions)
-    with showing(as_json) as tell, Rehearsal(options, tell) as rehearsal:
+    with showing() as tell, Rehearsal(options, tell) as rehearsal:
         report = rehearsal.run()
         tell(Progress(""))
         if serve:
@@ -74,16 +78,16 @@ def up(
     as_json: common.JsonOption = False,
 ) -> None:
     """Apply the stack and model files again to the rehearsal that is being served: platform, then models."""
+    from infra.rehearsal.update import update
+
     where = common.target(None, None, as_json=as_json)
-    with showing(as_json) as tell:
+    with showing() as tell:
         done = update(common.root(), where, environment_of(environment), tell)
         tell(Progress(""))
     emit([each.as_dict() for each in done] if as_json else done, as_json=as_json, render=_up_table)
 
 
 def environment_of(name: str) -> str:
-    from infra.registry.target import ENVIRONMENTS
-
     if name not in ENVIRONMENTS:
         raise typer.BadParameter(f"--env {name!r}: allowed are {', '.join(ENVIRONMENTS)}")
     return name
@@ -110,10 +114,10 @@ def serve_until_stopped(report: Report, as_json: bool) -> None:
 
 
 @contextlib.contextmanager
-def showing(as_json: bool) -> Iterator[Callable[[Progress], None]]:
+def showing() -> Iterator[Tell]:
     """Shows progress on standard error: live bars for a person, a line a step otherwise. Progress("") ends it."""
     if not errors.is_terminal:
-        yield _lines(as_json)
+        yield _lines()
         return
     with Bars(
         SpinnerColumn(finished_text="[green]✓"),
@@ -143,7 +147,7 @@ def showing(as_json: bool) -> Iterator[Callable[[Progress], None]]:
         yield tell
 
 
-def _lines(as_json: bool) -> Callable[[Progress], None]:
+def _lines() -> Tell:
     last = [""]
 
     def tell(progress: Progress) -> None:
@@ -156,6 +160,8 @@ def _lines(as_json: bool) -> Callable[[Progress], None]:
 
 def render(report: Report) -> Group:
     """The report for a person: what stands, what answered, how long it took, what was real."""
+    from infra.rehearsal.report import EMULATED, REAL
+
     head = f"[bold]{report.environment}[/bold] (account {report.account_id}, {report.region}), rehearsed offline"
     parts: list[Any] = [head, *(_tree(each) for each in report.stacks), "", _predictions(report), "", _times(report)]
     for name, reason in report.not_served.items():

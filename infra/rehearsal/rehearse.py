@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -26,6 +26,7 @@ from infra.rehearsal.cloud.cloud import Cloud
 from infra.rehearsal.cloud.iam.principals import OPERATOR_ACCESS_KEY_ID, OPERATOR_SECRET_ACCESS_KEY
 from infra.rehearsal.cloud.model_host import PresetEnvironments
 from infra.rehearsal.engine import Engine, Event, Result
+from infra.rehearsal.progress import Progress, Tell
 from infra.rehearsal.provider import AwsProvider
 from infra.rehearsal.report import Report, ResourceLine, StackReport
 
@@ -47,23 +48,13 @@ class Options:
     """A model."""
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Told while a rehearsal runs. `step` is the phase; `done` and `total` count within it (0: not known)."""
-
-    step: str
-    detail: str = ""
-    done: int = 0
-    total: int = 0
-
-
 class Rehearsal:
     """One rehearsal and what it holds open: the emulated cloud with its model processes, its loopback server.
 
     Use as a context manager: leaving it ends every process and removes the run's folder.
     """
 
-    def __init__(self, options: Options, progress: Callable[[Progress], None] = lambda _: None):
+    def __init__(self, options: Options, progress: Tell = lambda _: None):
         self.options = options
         self.root = options.root
         self.tell = progress

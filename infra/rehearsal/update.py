@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Callable
 from pathlib import Path
 
 from infra import settings
 from infra.program import program_for
 from infra.registry.target import Target
 from infra.rehearsal.engine import Engine
+from infra.rehearsal.progress import Progress, Tell
 from infra.rehearsal.provider import AwsProvider
-from infra.rehearsal.rehearse import Progress, RehearsalError, stack_report
+from infra.rehearsal.rehearse import RehearsalError, stack_report
 from infra.rehearsal.report import StackReport
 
 LAYERS = ("platform", "models")
 
 
-def update(
-    root: Path, target: Target, environment: str, tell: Callable[[Progress], None] = lambda _: None
-) -> list[StackReport]:
+def update(root: Path, target: Target, environment: str, tell: Tell = lambda _: None) -> list[StackReport]:
     """Brings both layers of `environment` to what the files say, through the served rehearsal's address.
 
     Raises RehearsalError when the rehearsal is of another environment, when another `up` is under way, or when a layer
