@@ -21,7 +21,7 @@ from infra.rehearsal.engine.provider_pool import Pool
 from infra.rehearsal.engine.resource_state import ResourceState
 from infra.rehearsal.engine.results import Registered
 from infra.rehearsal.engine.steps import Decision, Diff
-from infra.rehearsal.engine.values import UNKNOWN, UNKNOWN_TEXT, plain, redacted, secret_paths
+from infra.rehearsal.engine.values import UNKNOWN, UNKNOWN_TEXT, contains_unknown, plain, redacted, secret_paths
 
 Policy = Callable[[Registered], Iterable[str]]
 """Looks at a resource before anything is done to it; each text is a violation that fails the resource."""
@@ -314,6 +314,8 @@ class Deployment:
 
     def register_outputs(self, urn: str, outputs: dict[str, Any]) -> None:
         """Takes a component's outputs, or the stack's exports."""
+        if urn in self.ledger.broken:
+            return  # passed over; the program goes on all the same
         new = self.ledger.new(urn)
         if new is None:
             raise Refused(f"cannot complete a resource '{urn}' whose registration isn't pending")
@@ -322,12 +324,13 @@ class Deployment:
         self.execution.component_done(new)
 
     def finish_exports(self, *, errored: bool) -> None:
-        """After a failed run, exports that the program didn't get to are as they were: they may still be true."""
+        """After a failed run, exports that the program didn't get to know are as they were: they may still be true."""
         name = f"{self.settings.project}-{self.settings.stack}"
         urn = urns.make(self.settings.stack, self.settings.project, "", urns.STACK_TYPE, name)
         new, old = self.ledger.new(urn), self.ledger.old(urn)
-        if errored and new is not None and old is not None:
-            self.ledger.put(replace(new, outputs={**old.outputs, **new.outputs}))
+        if errored and new is not None:
+            known = {key: item for key, item in new.outputs.items() if not contains_unknown(item)}
+            self.ledger.put(replace(new, outputs={**(old.outputs if old is not None else {}), **known}))
 
     def note_read(self, goal: Goal, urn: str) -> None:
         """Remembers what was read, for the result."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from infra import tuning
@@ -160,7 +160,9 @@ class Engine:
                 monitor, log = Monitor(deployment, reading), EngineLog(ledger)
                 try:
                     error = programs.run(program, settings, secret_keys, monitor, log, interrupt=ledger.stop)
-                    deployment.finish_exports(errored=error is not None or bool(ledger.failures))
+                    # A journal that can't be written any more has been told; what is kept now is written whole.
+                    with suppress(StateError):
+                        deployment.finish_exports(errored=error is not None or bool(ledger.failures))
                 finally:
                     if not preview:
                         self.state.keep(stack, ledger.snapshot())
@@ -198,7 +200,10 @@ class Engine:
         error: BaseException | None = None,
     ) -> None:
         result.changes = summary.count(result.steps)
-        result.resources = deployment.registered() or summary.from_state(self.state.resources(result.stack))
+        if what in ("refresh", "destroy"):
+            result.resources = summary.from_state(self.state.resources(result.stack))
+        else:
+            result.resources = deployment.registered()
         result.outputs, result.secret_outputs = summary.exports(ledger.snapshot())
         result.logs += ledger.logs
         if ledger.failures:

@@ -238,6 +238,30 @@ def test_continue_on_error_passes_over_what_failed_and_what_needs_it(world):
     assert world.up(program).check().changes["create"] == 3
 
 
+def test_components_and_exports_that_need_what_failed_are_passed_over(world):
+    def program(number):
+        def body():
+            first = world.Thing("first", size=number)
+            world.Group("passed-over", opts(depends_on=[first]))
+            world.Group("independent")
+            pulumi.export("serial", first.serial)
+            pulumi.export("number", number)
+            pulumi.export("late", first.arn.apply(lambda arn: f"{arn}-{number}"))
+
+        return body
+
+    world.provider.before["create", "first"] = refuse("no room")
+    result = world.up(program(1), continue_on_error=True)
+    assert failure(result).urn == world.urn("first")
+    assert [thing["name"].rsplit("-", 1)[0] for thing in world.provider.live.values()] == ["independent-0"]
+    assert world.engine.state.outputs("dev") == {"number": 1}
+    world.provider.before.clear()
+    known = world.up(program(2)).check().outputs
+    world.provider.before["update", "first"] = refuse("no")
+    world.up(program(3), continue_on_error=True)
+    assert world.engine.state.outputs("dev") == {**known, "number": 3}
+
+
 def test_what_stood_before_and_is_passed_over_stays(world):
     def program(color):
         def body():
