@@ -43,7 +43,9 @@ def problems(page: Path) -> list[str]:
         if not target.exists():
             found.append(f"{where}: {link}: no such file")
         elif fragment and target.suffix == ".md":
-            headings = {anchor(heading) for heading in HEADING.findall(FENCE.sub("", target.read_text(encoding="utf-8")))}
+            headings = {
+                anchor(heading) for heading in HEADING.findall(FENCE.sub("", target.read_text(encoding="utf-8")))
+            }
             if fragment not in headings:
                 found.append(f"{where}: {link}: no such heading")
     return found

@@ -216,7 +216,9 @@ def _branch(tree: Tree, line: Any, children: dict[str, list[Any]]) -> None:
         counted[name] = counted.get(name, 0) + 1
     if counted:
         branch.add(
-            "[dim]" + ", ".join(f"{count} {name}" if count > 1 else name for name, count in counted.items()) + "[/dim]"
+            "[dim]"
+            + ", ".join(f"{count} {name}" if count > 1 else name for name, count in sorted(counted.items()))
+            + "[/dim]"
         )
     for child in components:
         _branch(branch, child, children)
