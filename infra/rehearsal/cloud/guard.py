@@ -98,8 +98,9 @@ def _is_loopback(host: Any) -> bool:
         address = ipaddress.ip_address(name.split("%", 1)[0])
     except ValueError:
         return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
+    address = getattr(address, "ipv4_mapped", None) or address
+    # The unspecified address (0.0.0.0, ::) means this machine, too.
+    return address.is_loopback or address.is_unspecified
 
 
 def _text(host: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import re
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -62,18 +63,10 @@ class Server:
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         self._handle = handle
         self._sockets: dict[int, Any] = {}
-        try:
-            self._server: Any = create_server(
-                self._application, map=self._sockets, host=HOST, port=port, threads=THREADS, ident="mainstage-rehearsal"
-            )
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-            raise OSError(
-                errno.EADDRINUSE,
-                f"port {port} on {HOST} is in use: stop what listens there, or choose another with --port"
-                " (0 takes a free one)",
-            ) from None
+        listener = _listener(port)
+        self._server: Any = create_server(
+            self._application, map=self._sockets, sockets=[listener], threads=THREADS, ident="mainstage-rehearsal"
+        )
         self._server.channel_class = _Channel
         self.port = int(self._server.effective_port)
         self.url = f"http://{HOST}:{self.port}"
@@ -102,6 +95,25 @@ class Server:
             headers.append(("Content-Length", str(len(answer.body))))
         start_response(f"{answer.status} {_phrase(answer.status)}", headers)
         return [answer.body]
+
+
+def _listener(port: int) -> socket.socket:
+    """A socket bound to the port. Bound here, because waitress would leave sockets open when the port is taken."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # A port that a server has just left may be taken again at once.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError as error:
+        listener.close()
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise OSError(
+            errno.EADDRINUSE,
+            f"port {port} on {HOST} is in use: stop what listens there, or choose another with --port"
+            " (0 takes a free one)",
+        ) from None
+    return listener
 
 
 def _request(environ: dict[str, Any]) -> HttpRequest:
