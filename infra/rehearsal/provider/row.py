@@ -147,17 +147,6 @@ def conflicts(first: str, *others: str) -> Rule:
     return rule
 
 
-def needs(first: str, *others: str) -> Rule:
-    """`first` needs the others (RequiredWith)."""
-
-    def rule(inputs: Inputs) -> Iterable[Problem]:
-        for other in others:
-            if inputs.get(first) not in (None, "", []) and inputs.get(other) in (None, "", []):
-                yield first, f"{first} needs {other}"
-
-    return rule
-
-
 def between(path: str, low: float, high: float) -> Rule:
     """A number within limits (IntBetween). `path` may lead through blocks and lists."""
 

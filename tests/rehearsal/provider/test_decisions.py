@@ -23,6 +23,8 @@ from infra.rehearsal.provider.values import UNKNOWN, Secrets, from_struct, has_u
 
 CONFIGURATION = ROWS["aws:sagemaker/endpointConfiguration:EndpointConfiguration"]
 ENDPOINT = ROWS["aws:sagemaker/endpoint:Endpoint"]
+assert CONFIGURATION.schema.inputs  # loads the SDK's module before any example is timed
+assert ENDPOINT.schema.inputs
 
 words = st.sampled_from(["s3:GetObject", "s3:PutObject", "kms:Decrypt", "sns:Publish"])
 statements = st.fixed_dictionaries(

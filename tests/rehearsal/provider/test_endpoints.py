@@ -199,6 +199,7 @@ class Script:
 
     def __init__(self, account: Any, *states: str) -> None:
         self.model = account.model
+        self.input_shape = account.input_shape
         self.states = list(states)
         self.calls: list[str] = []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -87,16 +88,17 @@ def test_diff_of_the_configuration_names_what_changed(cloud: Cloud) -> None:
     assert (answer.changes, list(answer.diffs)) == (pb.DiffResponse.DIFF_SOME, ["region"])
 
 
-def test_endpoint_url_works_as_a_session_does(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endpoint_url_works_as_a_session_does(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The same class through a socket, as another process would use it."""
     credentials = cloud.session().get_credentials()
     assert credentials is not None
-    key, secret_key = credentials.access_key, credentials.secret_key
-    monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.serve())
-    provider = AwsProvider(lambda: boto3.Session(key, secret_key, region_name=REGION))
+    profile = f"[profile remote]\nregion = {REGION}\nendpoint_url = {cloud.serve()}\n"
+    profile += f"aws_access_key_id = {credentials.access_key}\naws_secret_access_key = {credentials.secret_key}\n"
+    (tmp_path / "config").write_text(profile)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    provider = AwsProvider(lambda: boto3.Session(profile_name="remote"))
     provider.Configure(pb.ConfigureRequest(args=struct({"region": REGION})), None)
     made = Driver(provider).create(TOPIC, "pages", name="pages")
-    monkeypatch.delenv("AWS_ENDPOINT_URL")
     assert cloud.client("sns").list_topics()["Topics"] == [{"TopicArn": made.id}]
 
 

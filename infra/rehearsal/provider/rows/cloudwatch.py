@@ -7,7 +7,7 @@ from typing import Any
 
 from infra.rehearsal.provider.names import AutoName
 from infra.rehearsal.provider.operation import Operation
-from infra.rehearsal.provider.row import Inputs, Problem, Row, conflicts, matches, needs, one_of, step
+from infra.rehearsal.provider.row import Inputs, Problem, Row, conflicts, matches, one_of, step
 from infra.rehearsal.provider.tags import by_arn, listed_tagging, mapped_tagging, optional, tag_list, tag_map
 from infra.rehearsal.provider.translate import Call, To
 
@@ -259,6 +259,8 @@ def _alarm_rules(inputs: Inputs) -> Iterable[Problem]:
         for name in ("comparisonOperator", "evaluationPeriods"):
             if inputs.get(name) is None:
                 yield name, f"{name} is needed for an alarm on a metric"
+    if inputs.get("metricName") and not inputs.get("statistic") and not inputs.get("extendedStatistic"):
+        yield "statistic", "one of statistic and extendedStatistic must be set for an alarm on one metric"
     for name in ("okActions", "insufficientDataActions"):
         if len(inputs.get(name) or []) > 5:
             yield name, f"{name} takes at most 5 actions, got {len(inputs[name])}"
@@ -279,12 +281,13 @@ METRIC_ALARM = Row(
     name=AutoName(),
     force_new=frozenset({"name"}),
     computed=frozenset({"evaluateLowSampleCountPercentiles"}),
-    defaults={"actionsEnabled": True, "treatMissingData": "missing"},
+    defaults={"actionsEnabled": True, "metricQueries.returnData": False, "treatMissingData": "missing"},
     sets=frozenset({"alarmActions", "insufficientDataActions", "metricQueries", "okActions"}),
     rules=(
         _alarm_rules,
         conflicts("statistic", "extendedStatistic"),
-        needs("metricName", "namespace", "period"),
+        conflicts("metricQueries", "dimensions", "extendedStatistic", "namespace", "period", "statistic"),
+        conflicts("threshold", "thresholdMetricId"),
         one_of("treatMissingData", "breaching", "notBreaching", "ignore", "missing"),
     ),
     tagging=listed_tagging("cloudwatch", "TagResource", "UntagResource", "ResourceARN", by_arn),

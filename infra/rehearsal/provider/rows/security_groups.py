@@ -8,7 +8,7 @@ from typing import Any
 from infra.rehearsal.provider.errors import ApiError
 from infra.rehearsal.provider.names import AutoName
 from infra.rehearsal.provider.operation import Operation
-from infra.rehearsal.provider.row import Inputs, Problem, Row, Step, between, matches, required_one_of, step
+from infra.rehearsal.provider.row import Row, Step, between, matches, required_one_of, step
 from infra.rehearsal.provider.rows.network import ec2_arn, first, while_in_use
 from infra.rehearsal.provider.tags import ec2_tagging, optional, specification, tag_map
 from infra.rehearsal.provider.translate import Call
@@ -212,6 +212,8 @@ def _adopt_group(op: Operation) -> None:
     filters = [{"Name": "group-name", "Values": ["default"]}]
     if op.inputs.get("vpcId"):
         filters.append({"Name": "vpc-id", "Values": [op.inputs["vpcId"]]})
+    else:
+        filters.append({"Name": "description", "Values": ["default group"]})
     group = first(op, "DescribeSecurityGroups", "SecurityGroups", (), Filters=filters)
     if group is None:
         where = op.inputs.get("vpcId") or "the default VPC"
@@ -348,12 +350,6 @@ def _kind_changes(old: Any, new: Any, _: Mapping[str, Any]) -> bool:
     return (old is None) != (new is None)
 
 
-def _rule_rules(inputs: Inputs) -> Iterable[Problem]:
-    protocol = inputs.get("ipProtocol")
-    if protocol == "-1" and (inputs.get("fromPort") not in (None, -1) or inputs.get("toPort") not in (None, -1)):
-        yield "fromPort", 'fromPort and toPort must not be given with ipProtocol "-1" (all)'
-
-
 def _rule_row(direction: str) -> Row:
     word = direction.capitalize()
     return Row(
@@ -371,7 +367,6 @@ def _rule_row(direction: str) -> Row:
             required_one_of(*_RULE_SOURCES),
             between("fromPort", -1, 65535),
             between("toPort", -1, 65535),
-            _rule_rules,
         ),
         tagging=ec2_tagging(),
         framework=True,
