@@ -130,10 +130,6 @@ class Execution:
                 old_outputs=old.outputs,
             )
 
-    def is_new(self, urn: str) -> bool:
-        """Whether the resource was created in this run."""
-        return self._came.get(urn, ("", None))[0] == "create"
-
     def provider_of(self, resource: ResourceState) -> Provider:
         """The provider that keeps a resource of the old state, configured as it was then."""
         if urns.is_provider(resource.type):

@@ -68,12 +68,6 @@ class InProcessContext:
     def set_details(self, details: str) -> None:
         self.details_text = details
 
-    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
-        return ()
-
-    def is_active(self) -> bool:
-        return True
-
 
 def call(servicer: Servicer, method: str, request: Any) -> Any:
     """Calls one method of a provider. CallFailed has the provider's text, and what else went wrong says what it was."""

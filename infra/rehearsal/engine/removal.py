@@ -24,7 +24,8 @@ def remove_leftovers(ledger: Ledger, execution: Execution) -> None:
         return
     condemned = [item for item in ledger.waiting() if item.delete or not ledger.claimed(item.urn)]
     if ledger.failures:
-        left = [item for item in ledger.waiting() if item not in condemned]
+        going = {id(item) for item in condemned}
+        left = [item for item in ledger.waiting() if id(item) not in going]
         needed = steps.needed_by([*left, *ledger.news()], ledger.snapshot())
         condemned = [item for item in condemned if item.delete or item.urn not in needed]
     _remove(condemned, ledger, execution)
@@ -54,7 +55,8 @@ def _remove(condemned: Sequence[ResourceState], ledger: Ledger, execution: Execu
     for wave in steps.deletion_waves(condemned):
         if ledger.stopping:
             return
-        in_parallel([lambda item=item: remove(item) for item in wave])
+        stuck = steps.needed_by([item for item in condemned if item.urn in ledger.broken], condemned)
+        in_parallel([lambda item=item: remove(item) for item in wave if item.urn not in stuck])
 
 
 def in_parallel(calls: Sequence[Callable[[], object]]) -> None:

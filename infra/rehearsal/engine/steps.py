@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from infra.rehearsal.engine import paths
@@ -154,8 +154,3 @@ def substituted(resource: ResourceState, gone: Collection[str], unknown: Any) ->
             inputs[key] = unknown
             touched = True
     return inputs if touched else None
-
-
-def unprotected(resource: ResourceState) -> ResourceState:
-    """The same resource, marked as replaced and waiting to be deleted."""
-    return replace(resource, delete=True)

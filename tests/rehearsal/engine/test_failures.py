@@ -238,6 +238,21 @@ def test_continue_on_error_passes_over_what_failed_and_what_needs_it(world):
     assert world.up(program).check().changes["create"] == 3
 
 
+def test_what_a_failed_deletion_still_needs_is_not_deleted(world):
+    def program():
+        first = world.Thing("first")
+        second = world.Thing("second", other=first.arn)
+        world.Thing("third", other=second.arn)
+        world.Thing("apart")
+
+    world.up(program).check()
+    world.provider.before["delete", "second"] = refuse("in use")
+    result = world.up(lambda: None, continue_on_error=True)
+    assert failure(result) == Failure(world.urn("second"), "delete", "RuntimeError: in use")
+    left = [item.name for item in world.engine.state.resources("dev") if item.type == "test:index:Thing"]
+    assert left == ["first", "second"]
+
+
 def test_components_and_exports_that_need_what_failed_are_passed_over(world):
     def program(number):
         def body():

@@ -7,6 +7,7 @@ from typing import Any
 
 import pulumi
 import pytest
+from pulumi.runtime.resource import exists_resource
 
 from infra.rehearsal.engine import UNKNOWN, Engine, ResourceReference, Result, RunFailed
 
@@ -242,6 +243,18 @@ def test_get_reads_and_never_deletes(world):
     assert world.up(lambda: None).check().changes["delete"] == 1
     assert "id-77" in world.provider.live
     assert message(world.up(lambda: world.Thing("gone", opts(id="id-404")))) == "resource 'id-404' does not exist"
+
+
+def test_whether_something_exists(world):
+    world.provider.live["id-77"] = {"name": "found"}
+
+    def program():
+        for name, id_ in (("there", "id-77"), ("not", "id-404"), ("late", world.Thing("first").id)):
+            pulumi.export(name, exists_resource(None, "test:index:Thing", id_, {}, opts()))
+
+    assert world.preview(program).check().outputs == {"there": True, "not": False, "late": UNKNOWN}
+    assert world.up(program).check().outputs == {"there": True, "not": False, "late": True}
+    assert [item.name for item in world.engine.state.resources("dev") if item.type == "test:index:Thing"] == ["first"]
 
 
 def test_an_unknown_id_can_not_be_read_yet(world):
