@@ -6,17 +6,24 @@ A statement that nobody misses is a statement too many.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from served import Served, checkout, serving
 
 ENDPOINT = "staging-iris"
+REQUEST = json.dumps({"instances": [{"sepal_length": 5, "sepal_width": 3, "petal_length": 1, "petal_width": 0.2}]})
+AWAITED = "card-fraud"
+"""The model of the catalog that has no version yet."""
+INTERFACES = "network interfaces"
 WAIT_SECONDS = 60
+ENDING_SECONDS = 20
+"""How long a fleet that nobody asks any more may take to end."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +56,9 @@ def statements(iam: Any) -> list[tuple[Statement, dict[str, Any]]]:
 def exercise(served: Served, turn: str) -> list[str]:
     """Does again what SageMaker and the VPC do for a release; returns what went wrong.
 
-    The endpoint is updated to a copy of its configuration, asked, and its traces are looked for: log, captured data,
-    utilisation metric, network interfaces, flow log records.
+    The endpoint is asked, so that its fleet has something to capture, and updated to a copy of its configuration: a new
+    fleet comes up, the old one hands over what it captured, gives its network interfaces back and ends. Then the
+    traces are looked for: log, captured data, utilisation metric, network interfaces, flow log records.
     """
     sagemaker = served.client("sagemaker")
     live = sagemaker.describe_endpoint_config(
@@ -62,30 +70,17 @@ def exercise(served: Served, turn: str) -> list[str]:
         EndpointConfigName=name, **{member: live[member] for member in copied if member in live}
     )
     before = traces(served)
+    served.client("sagemaker-runtime").invoke_endpoint(
+        EndpointName=ENDPOINT, ContentType="application/json", Body=REQUEST
+    )
     sagemaker.update_endpoint(EndpointName=ENDPOINT, EndpointConfigName=name, RetainDeploymentConfig=True)
     described = settled(sagemaker)
-    wrong = []
     if described["EndpointConfigName"] != name or described["EndpointStatus"] != "InService":
-        wrong.append(described.get("FailureReason") or described["EndpointStatus"])
-    else:
-        served.client("sagemaker-runtime").invoke_endpoint(
-            EndpointName=ENDPOINT,
-            ContentType="application/json",
-            Body=json.dumps(
-                {"instances": [{"sepal_length": 5, "sepal_width": 3, "petal_length": 1, "petal_width": 0.2}]}
-            ),
-        )
-        # Going on to a second copy ends the first fleet: what it captured and logged is flushed.
-        again = f"again-{turn}"
-        sagemaker.create_endpoint_config(
-            EndpointConfigName=again, **{member: live[member] for member in copied if member in live}
-        )
-        sagemaker.update_endpoint(EndpointName=ENDPOINT, EndpointConfigName=again, RetainDeploymentConfig=True)
-        settled(sagemaker)
-        after = traces(served)
-        wrong += [f"no new {what}" for what, count in after.items() if what != "interfaces" and count <= before[what]]
-        if after["interfaces"] != before["interfaces"]:
-            wrong.append(f"{after['interfaces']} network interfaces instead of {before['interfaces']}")
+        return [described.get("FailureReason") or described["EndpointStatus"]]
+    after = traces_of_ended_fleet(served, before)
+    wrong = [f"no new {what}" for what, count in after.items() if what != INTERFACES and count <= before[what]]
+    if after[INTERFACES] != before[INTERFACES]:
+        wrong.append(f"{after[INTERFACES]} network interfaces instead of {before[INTERFACES]}")
     return wrong
 
 
@@ -97,6 +92,14 @@ def settled(sagemaker: Any) -> dict[str, Any]:
             return described
         assert time.monotonic() < end, f"the endpoint is {described['EndpointStatus']} after {WAIT_SECONDS} s"
         time.sleep(0.05)
+
+
+def traces_of_ended_fleet(served: Served, before: dict[str, int]) -> dict[str, int]:
+    """The traces, once the old fleet has given its interfaces back: the last thing that it does."""
+    end = time.monotonic() + ENDING_SECONDS
+    while (found := traces(served))[INTERFACES] > before[INTERFACES] and time.monotonic() < end:
+        time.sleep(0.1)
+    return found
 
 
 def traces(served: Served) -> dict[str, int]:
@@ -120,19 +123,18 @@ def traces(served: Served) -> dict[str, int]:
         "flow log record": flow_records,
         "utilisation point": int(sum(point["SampleCount"] for point in utilisation)),
         "captured object": served.client("s3").list_objects_v2(Bucket=bucket)["KeyCount"],
-        "interfaces": len(ec2.describe_network_interfaces()["NetworkInterfaces"]),
+        INTERFACES: len(ec2.describe_network_interfaces()["NetworkInterfaces"]),
     }
 
 
+@pytest.mark.timeout(400)
 def test_each_statement_of_each_role_is_needed(staging: Served) -> None:
     iam = staging.client("iam")
     assert exercise(staging, "whole") == []
     not_missed = []
-    everything = statements(iam)
-    assert {statement.role for statement, _ in everything} == {
-        role for role in roles(iam) if iam.list_role_policies(RoleName=role)["PolicyNames"]
-    }
-    for number, (statement, document) in enumerate(everything):
+    exercised = [found for found in statements(iam) if AWAITED not in found[0].role]
+    assert {statement.role for statement, _ in exercised} == {role for role in roles(iam) if AWAITED not in role}
+    for number, (statement, document) in enumerate(exercised):
         without = {
             **document,
             "Statement": [each for each in document["Statement"] if each["Sid"] != statement.sid],
@@ -152,6 +154,22 @@ def test_each_statement_of_each_role_is_needed(staging: Served) -> None:
             )
     assert not_missed == []
     assert exercise(staging, "healed") == []
+
+
+def test_the_role_of_an_awaited_model_differs_in_names_only(staging: Served) -> None:
+    """Nothing runs under it yet: that its statements are needed follows from those of the model that serves."""
+
+    def documents(model: str) -> dict[str, Any]:
+        """The statements by their ids, with the names that are the model's own left out."""
+        return {
+            statement.sid: re.sub(r"security-group/sg-\w+", "security-group/own", json.dumps(document)).replace(
+                model, "MODEL"
+            )
+            for statement, document in statements(staging.client("iam"))
+            if model in statement.role
+        }
+
+    assert documents(AWAITED) == documents("iris")
 
 
 def test_every_role_has_the_boundary_and_a_narrow_trust(staging: Served) -> None:
@@ -178,7 +196,7 @@ def test_no_role_names_a_wildcard_action(staging: Served) -> None:
     assert wild == []
 
 
-def test_the_boundary_narrows_what_the_role_allows(staging: Served, tmp_path: Path) -> None:
+def test_the_boundary_narrows_what_the_role_allows(staging: Served) -> None:
     """A statement added by hand to a role does not reach beyond the boundary."""
     iam = staging.client("iam")
     role = next(name for name in roles(iam) if ENDPOINT in name)
@@ -197,8 +215,6 @@ def test_the_boundary_narrows_what_the_role_allows(staging: Served, tmp_path: Pa
         taken = staging.client("sts").assume_role(
             RoleArn=iam.get_role(RoleName=role)["Role"]["Arn"], RoleSessionName="test"
         )["Credentials"]
-        import boto3
-
         narrowed = boto3.Session(
             taken["AccessKeyId"], taken["SecretAccessKey"], taken["SessionToken"], region_name=staging.target.region
         ).client("iam", endpoint_url=staging.target.endpoint_url)

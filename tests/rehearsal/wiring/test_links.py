@@ -47,7 +47,13 @@ def release(served: Served, turn: str, model: dict[str, Any] | None = None) -> d
         sagemaker.create_model(ModelName=f"model-{turn}", **model)
         variant["ModelName"] = f"model-{turn}"
     sagemaker.create_endpoint_config(EndpointConfigName=f"config-{turn}", ProductionVariants=[variant])
-    sagemaker.update_endpoint(EndpointName=ENDPOINT, EndpointConfigName=f"config-{turn}", RetainDeploymentConfig=True)
+    return update_to(served, f"config-{turn}")
+
+
+def update_to(served: Served, config_name: str) -> dict[str, Any]:
+    """Updates the endpoint to a configuration and waits until it serves or has gone back."""
+    sagemaker = served.client("sagemaker")
+    sagemaker.update_endpoint(EndpointName=ENDPOINT, EndpointConfigName=config_name, RetainDeploymentConfig=True)
     end = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < end:
         described = sagemaker.describe_endpoint(EndpointName=ENDPOINT)
@@ -126,20 +132,29 @@ def test_a_model_that_was_deleted_fails_the_release_by_name(served: Served) -> N
     assert "model-doomed" in described["FailureReason"]
 
 
-def test_another_archive_is_served(served: Served) -> None:
-    """What answers is the object behind ModelDataUrl at the time of the release."""
-    bucket, _ = archive(served)
+def test_an_archive_outside_the_models_folder_is_refused(served: Served) -> None:
+    """The role reads its own model's folder of the registry, and nothing beside it."""
+    bucket, key = archive(served)
     s3 = served.client("s3")
-    s3.put_object(Bucket=bucket, Key="elsewhere/model.tar.gz", Body=archive_saying("hello"), IfNoneMatch="*")
-    try:
-        reason = failure_of_release(
-            served, "elsewhere", copy_of_model(served, ModelDataUrl=f"s3://{bucket}/elsewhere/model.tar.gz")
-        )
-    finally:
-        s3.delete_object(Bucket=bucket, Key="elsewhere/model.tar.gz")
-    # The role reads its own model's folder of the registry, and nothing beside it.
-    assert "elsewhere/model.tar.gz" in reason
-    assert "not authorized to perform: s3:GetObject" in reason
+    s3.copy_object(Bucket=bucket, Key="elsewhere/model.tar.gz", CopySource={"Bucket": bucket, "Key": key})
+    url = f"s3://{bucket}/elsewhere/model.tar.gz"
+    with pytest.raises(ClientError, match=f"Could not access model data at {url}.*Forbidden"):
+        served.client("sagemaker").create_model(ModelName="model-elsewhere", **copy_of_model(served, ModelDataUrl=url))
+
+
+def test_what_answers_is_the_object_behind_the_url(served: Served) -> None:
+    bucket, key = archive(served)
+    other = key.replace("/1/", "/777/")
+    s3 = served.client("s3")
+    s3.put_object(Bucket=bucket, Key=other, Body=archive_saying("hello"), IfNoneMatch="*")
+    changed_model = copy_of_model(served, ModelDataUrl=f"s3://{bucket}/{other}")
+    back = live_config(served)["EndpointConfigName"]
+    described = release(served, "other", changed_model)
+    assert described["EndpointStatus"] == "InService"
+    assert "FailureReason" not in described
+    assert predict(served)["body"] == "hello"
+    update_to(served, back)
+    assert predict(served)["body"]["predictions"][0]["species"] == "setosa"
 
 
 def test_an_archive_that_is_gone_fails_the_release(served: Served) -> None:

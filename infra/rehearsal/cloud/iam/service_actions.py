@@ -277,6 +277,16 @@ def _ec2(call: Call) -> Sequence[str]:
     return found
 
 
+def _interface_of_permission(call: Call) -> Sequence[str]:
+    """Deleting a permission is asked about its interface (Service Authorization Reference, EC2), which the call does
+    not name."""
+    known = call.cloud.client("ec2", call.region).describe_network_interface_permissions(
+        NetworkInterfacePermissionIds=[call.params["NetworkInterfacePermissionId"]]
+    )["NetworkInterfacePermissions"]
+    interfaces = [permission["NetworkInterfaceId"] for permission in known]
+    return [arn(call, "ec2", f"network-interface/{interface}") for interface in interfaces or ["*"]]
+
+
 def _apigateway(call: Call) -> list[Need]:
     """API Gateway's actions are HTTP verbs on the path of the management API, which has no account in its ARN."""
     path = call.request.url.partition("://")[2].partition("/")[2].partition("?")[0]
@@ -309,6 +319,7 @@ BY_OPERATION: dict[tuple[str, str], Resources] = {
     ("cloudwatch", "GetDashboard"): _dashboard,
     ("cloudwatch", "DeleteDashboards"): _dashboard,
     ("cloudwatch", "PutMetricData"): lambda _: [],
+    ("ec2", "DeleteNetworkInterfacePermission"): _interface_of_permission,
     ("iam", "CreateServiceLinkedRole"): lambda _: [],
     ("kms", "CreateKey"): lambda _: [],
     ("kms", "GenerateRandom"): lambda _: [],
