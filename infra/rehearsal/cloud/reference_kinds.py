@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from moto import backends
+from moto.awslambda.utils import get_backend as lambda_backend
 from moto.ec2.exceptions import EC2ClientError
 from moto.iam.models import iam_backends
 
@@ -135,7 +136,9 @@ def _function(call: Call, value: str) -> bool:
     if _elsewhere(call, value, other_region_too=True) or parts is None:
         return True
     name = parts.resource.split(":")[1]
-    return any(function.function_name == name for function in _backend(call, "lambda").list_functions())
+    # moto keeps functions in one of two backends, by whether it runs them in Docker.
+    functions = lambda_backend(call.account_id, call.region).list_functions()
+    return any(function.function_name == name for function in functions)
 
 
 def _log_group(call: Call, value: str) -> bool:
