@@ -370,6 +370,7 @@ SAMPLES: Mapping[str, Sample] = {
     },
     "aws:sns/topic:Topic": lambda world: {
         "displayName": "Pages",
+        "signatureVersion": 2,
         "kmsMasterKeyId": world.key.outputs["arn"],
         "tags": TAGS,
     },

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import boto3
+from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.model import OperationModel, Shape
@@ -128,9 +129,8 @@ class Account:
     def call(self, service: str, operation: str, region: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Makes the call. ApiError with AWS's code and words when it is refused."""
         client = self.client(service, region)
-        methods = {name: method for method, name in client.meta.method_to_api_mapping.items()}
         try:
-            return getattr(client, methods[operation])(**params)
+            return getattr(client, xform_name(operation))(**params)
         except ClientError as error:
             details = error.response.get("Error", {})
             raise ApiError(
