@@ -215,11 +215,8 @@ def _branch(tree: Tree, line: Any, children: dict[str, list[Any]]) -> None:
         name = child.type.split(":")[-1]
         counted[name] = counted.get(name, 0) + 1
     if counted:
-        branch.add(
-            "[dim]"
-            + ", ".join(f"{count} {name}" if count > 1 else name for name, count in sorted(counted.items()))
-            + "[/dim]"
-        )
+        names = (f"{count} {name}" if count > 1 else name for name, count in sorted(counted.items()))
+        branch.add(f"[dim]{', '.join(names)}[/dim]")
     for child in components:
         _branch(branch, child, children)
 
