@@ -123,11 +123,7 @@ def test_a_model_that_was_deleted_fails_the_release_by_name(served: Served) -> N
     sagemaker.create_endpoint_config(EndpointConfigName="config-doomed", ProductionVariants=[variant])
     sagemaker.delete_model(ModelName="model-doomed")
     before = live_config(served)["EndpointConfigName"]
-    sagemaker.update_endpoint(EndpointName=ENDPOINT, EndpointConfigName="config-doomed", RetainDeploymentConfig=True)
-    end = time.monotonic() + WAIT_SECONDS
-    while (described := sagemaker.describe_endpoint(EndpointName=ENDPOINT))["EndpointStatus"] == "Updating":
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    described = update_to(served, "config-doomed")
     assert described["EndpointConfigName"] == before
     assert "model-doomed" in described["FailureReason"]
 
@@ -147,11 +143,12 @@ def test_what_answers_is_the_object_behind_the_url(served: Served) -> None:
     other = key.replace("/1/", "/777/")
     s3 = served.client("s3")
     s3.put_object(Bucket=bucket, Key=other, Body=archive_saying("hello"), IfNoneMatch="*")
-    changed_model = copy_of_model(served, ModelDataUrl=f"s3://{bucket}/{other}")
+    # This archive has no entry point of Mainstage's.
+    environment = {**live_model(served)["PrimaryContainer"]["Environment"], "SAGEMAKER_PROGRAM": "inference.py"}
+    changed_model = copy_of_model(served, ModelDataUrl=f"s3://{bucket}/{other}", Environment=environment)
     back = live_config(served)["EndpointConfigName"]
     described = release(served, "other", changed_model)
-    assert described["EndpointStatus"] == "InService"
-    assert "FailureReason" not in described
+    assert (described["EndpointStatus"], described.get("FailureReason")) == ("InService", None)
     assert predict(served)["body"] == "hello"
     update_to(served, back)
     assert predict(served)["body"]["predictions"][0]["species"] == "setosa"
@@ -166,9 +163,33 @@ def test_an_archive_that_is_gone_fails_the_release(served: Served) -> None:
         )
 
 
-def test_an_image_that_does_not_exist_fails_the_release(served: Served) -> None:
+def test_an_image_that_does_not_exist_is_refused(served: Served) -> None:
     image = live_model(served)["PrimaryContainer"]["Image"].rpartition(":")[0] + ":9.9-9-cpu-py3"
-    assert "permissions to access them" in failure_of_release(served, "image", copy_of_model(served, Image=image))
+    with pytest.raises(ClientError, match=f"Requested image {image} not found"):
+        served.client("sagemaker").create_model(ModelName="model-image", **copy_of_model(served, Image=image))
+
+
+def test_an_image_that_was_deleted_fails_the_release(served: Served) -> None:
+    ecr = served.client("ecr")
+    repository = ecr.describe_repositories(repositoryNames=["mainstage-dev"])["repositories"][0]
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+        "config": {"mediaType": "application/vnd.docker.container.image.v1+json", "digest": f"sha256:{'a' * 64}"},
+        "layers": [],
+    }
+    ecr.put_image(repositoryName="mainstage-dev", imageManifest=json.dumps(manifest), imageTag="doomed")
+    model = copy_of_model(served, Image=f"{repository['repositoryUri']}:doomed")
+    served.client("sagemaker").create_model(ModelName="model-doomed-image", **model)
+    ecr.batch_delete_image(repositoryName="mainstage-dev", imageIds=[{"imageTag": "doomed"}])
+    variant = {**live_config(served)["ProductionVariants"][0], "ModelName": "model-doomed-image"}
+    served.client("sagemaker").create_endpoint_config(
+        EndpointConfigName="config-doomed-image", ProductionVariants=[variant]
+    )
+    before = live_config(served)["EndpointConfigName"]
+    described = update_to(served, "config-doomed-image")
+    assert described["EndpointConfigName"] == before
+    assert "the execution role used to create the model has permissions to access them" in described["FailureReason"]
 
 
 def test_a_role_that_does_not_trust_sagemaker_fails_the_release(served: Served) -> None:
