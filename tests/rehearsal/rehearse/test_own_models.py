@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from served import Served
 
+TEXTS = ("lovely good quick", "awful bad slow")
 TRAINERS = {
     "regression": (
         "area,rooms,price\n50,2,100\n80,3,160\n100,4,200\n60,2,120\n",
@@ -39,7 +40,7 @@ joblib.dump(RandomForestClassifier(20, random_state=1).fit(x, ["red", "green", "
         lambda answer: answer["kind"] == "blue" and answer["confidence"] > 0.5,
     ),
     "text": (
-        "".join(f'"{"awful bad slow" if n % 2 else "lovely good quick"} stay {n}",{n % 2}\n' for n in range(12)),
+        "text,angry\n" + "".join(f"{TEXTS[n % 2]} stay {n},{n % 2}\n" for n in range(12)),
         "angry",
         """
 import sys, joblib
@@ -76,35 +77,33 @@ joblib.dump(model.fit(rows, ["yes", "no", "no", "yes"] * 25), sys.argv[1])
 }
 
 
-@pytest.mark.parametrize("kind", TRAINERS)
-def test_from_new_to_a_correct_answer(served: Served, kind: str) -> None:
-    sample, label, trainer, row, right = TRAINERS[kind]
-    folder = served.root / "models" / kind
-    rows = served.root / f"{kind}.csv"
-    rows.write_text(sample if sample.startswith(("area", "a,", "age")) else "text,angry\n" + sample, encoding="utf-8")
-    done = served.run("model", "new", kind, "--sample", rows.name, "--answer", label)
-    assert done.returncode == 0, done.stderr
-    (served.root / "fit.py").write_text(trainer)
-    done = served.run("model", "python", kind, "fit.py", str(folder / "model.joblib"))
-    assert done.returncode == 0, done.stderr
-    assert served.run("up", "--env", "dev").returncode == 0
+def command(served: Served, *words: str) -> str:
+    done = served.run(*words)
+    assert done.returncode == 0, f"{words}: {done.stderr}"
+    return done.stdout
 
-    done = served.run("model", "push", kind, f"models/{kind}", "--json")
-    assert done.returncode == 0, done.stderr
-    assert (json.loads(done.stdout)["version"], json.loads(done.stdout)["new"]) == (1, True)
-    again = json.loads(served.run("model", "push", kind, f"models/{kind}", "--json").stdout)
+
+def test_from_new_to_a_correct_answer(served: Served) -> None:
+    for kind, (sample, label, trainer, _, _) in TRAINERS.items():
+        rows = served.root / f"{kind}.csv"
+        rows.write_text(sample, encoding="utf-8")
+        command(served, "model", "new", kind, "--sample", rows.name, "--answer", label)
+        (served.root / "fit.py").write_text(trainer)
+        command(served, "model", "python", kind, "fit.py", str(served.root / "models" / kind / "model.joblib"))
+    command(served, "up", "--env", "dev")
+    for kind in TRAINERS:
+        pushed = json.loads(command(served, "model", "push", kind, f"models/{kind}", "--json"))
+        assert (pushed["version"], pushed["new"]) == (1, True)
+        catalog = served.root / "stacks" / "models" / f"{kind}.yaml"
+        catalog.write_text(catalog.read_text().replace("awaiting: true", "stable: 1"))
+    command(served, "up", "--env", "dev")
+    for kind, (_, _, _, row, right) in TRAINERS.items():
+        told = json.loads(command(served, "predict", kind, json.dumps({"instances": [row]}), "--json"))
+        assert told["version"] == 1
+        [answer] = told["answer"]["predictions"]
+        assert right(answer), (kind, answer)
+    again = json.loads(command(served, "model", "push", "regression", "models/regression", "--json"))
     assert (again["version"], again["new"]) == (1, False)
-
-    catalog = served.root / "stacks" / "models" / f"{kind}.yaml"
-    catalog.write_text(catalog.read_text().replace("awaiting: true", "stable: 1"))
-    done = served.run("up", "--env", "dev")
-    assert done.returncode == 0, done.stderr
-    done = served.run("predict", kind, json.dumps({"instances": [row]}), "--json")
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["version"] == 1
-    [answer] = told["answer"]["predictions"]
-    assert right(answer), answer
 
 
 def archived(members: dict[str, str], link: tuple[str, str] | None = None) -> bytes:
