@@ -18,8 +18,7 @@ class Clock:
         return datetime.now(UTC) + self._offset
 
     def advance(self, seconds: float) -> datetime:
-        """Moves the cloud's time forward and returns it. Time never runs backwards: a negative number is a
-        ValueError."""
+        """Moves the cloud's time forward and returns it. A negative number is a ValueError."""
         if seconds < 0:
             raise ValueError(f"Clock.advance: seconds is {seconds}; the cloud's time only runs forward, give 0 or more")
         with self._lock:

@@ -109,8 +109,7 @@ class Cloud:
         self.close()
 
     def reset(self) -> None:
-        """Empties every backend, the store, the overlay, metrics, journal and faults; the clock shows real time
-        again."""
+        """Empties backends, store, overlay, metrics, journal and faults; the clock shows real time again."""
         _run(self._callbacks_reset)
         self._moto.reset()
         self._store.reset()
@@ -156,10 +155,8 @@ class Cloud:
     def assume_role(self, role_arn: str, *, service: str, session_name: str, source_arn: str = "") -> boto3.Session:
         """A session of an AWS service under a role that was deployed.
 
-        service: the service principal that takes the role, such as "sagemaker.amazonaws.com"; source_arn: the
-        resource on
-        whose behalf, as aws:SourceArn. Raises AwsError AccessDenied when the role is missing or its trust policy
-        refuses.
+        service: the service principal that takes the role, such as "sagemaker.amazonaws.com". source_arn: the resource
+        on whose behalf, as aws:SourceArn. AwsError AccessDenied when the role is missing or its trust policy refuses.
         """
         return self.session(
             self.principals.assume(role_arn, service=service, session_name=session_name, source_arn=source_arn)
@@ -187,8 +184,7 @@ class Cloud:
 
 
 def _run(callbacks: list[Callable[[], None]]) -> None:
-    """Calls all, newest first; one that fails keeps none of the others from running. All failures are raised
-    together."""
+    """Calls all, newest first. One that fails keeps no other from running; the failures are raised together."""
     failures: list[Exception] = []
     for callback in reversed(list(callbacks)):
         try:

@@ -1,8 +1,8 @@
 """The network guard of our own process: while a cloud lives, a connection that would leave loopback is refused and
 named.
 
-It is an audit hook (PEP 578), so it sees what any library does: TCP, UDP and name look-ups alike. Child processes have
-guards of their own.
+It is an audit hook (PEP 578), so it sees what any library does: TCP, UDP and name look-ups alike. Child processes
+have guards of their own.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ _refused: list[str] = []
 
 
 class LeavesLoopback(PermissionError):
-    """A connection or look-up that would have left this machine. An OSError, so that libraries treat it as no
-    network."""
+    """A connection or look-up that would have left this machine. An OSError: libraries take it for no network."""
 
 
 def install() -> None:

@@ -1,5 +1,4 @@
-"""moto as one of the things behind the door: requests are handed to it in process, and it is never asked what it
-lacks."""
+"""moto behind the door: requests are handed to it in process, and it is never asked for what it lacks."""
 
 from __future__ import annotations
 
@@ -52,9 +51,8 @@ PutObjectLockConfiguration PutObjectRetention PutObjectTagging PutPublicAccessBl
 UploadPartCopy
 """
 S3_CARRIED = frozenset(_S3_OPERATIONS.split())
-"""moto's S3 tells operations by the query string and falls through to the plain bucket when it knows no better: it
-would
-create, list or delete the bucket for a call about its metrics or inventory. So only what it really has may reach it."""
+"""moto's S3 tells operations by the query string and falls through to the plain bucket when it knows no better. It
+would create, list or delete the bucket for a call about its metrics, so only what it really has may reach it."""
 
 
 class MotoBackend:

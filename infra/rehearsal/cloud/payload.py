@@ -18,7 +18,8 @@ from infra.rehearsal.cloud.api import AwsError
 def unwrapped(headers: Mapping[str, str], body: bytes, *, is_object: bool) -> tuple[dict[str, str], bytes]:
     """Headers and body without transfer wrapping.
 
-    headers: with lower-case names. is_object: the body may be a caller's object (S3), whose own Content-Encoding stays.
+    headers: with lower-case names. is_object: the body may be a caller's object (S3), whose own Content-Encoding
+    stays.
     """
     plain = dict(headers)
     encodings = [part.strip() for part in plain.get("content-encoding", "").split(",") if part.strip()]

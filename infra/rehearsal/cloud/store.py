@@ -1,7 +1,8 @@
 """A store for operations that moto lacks and that need no behaviour: what was put is what comes back.
 
 `store_collections.py` says which operations make, read, change and remove the records of a collection; botocore's
-output shapes say how a record looks in an answer. Ids come from the cloud's seed, times from its clock, so runs repeat.
+output shapes say how a record looks in an answer. Ids come from the cloud's seed, times from its clock, so runs
+repeat.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """From bytes to a named operation with parsed parameters: every AWS protocol, by botocore's models.
 
-`read` finds service and operation, unwraps the body and parses the parameters; `replies.py` is the way back. Signatures are
-not verified: the access key in the credential scope says who calls.
+`read` finds service and operation, unwraps the body and parses the parameters; `replies.py` is the way back.
+Signatures are not verified: the access key in the credential scope says who calls.
 """
 
 from __future__ import annotations
@@ -82,8 +82,7 @@ class Reading:
 
 
 class NotUnderstood(Exception):
-    """The request names no operation that can be found. Carries the error to answer with, and what is known of the
-    request."""
+    """A request that cannot be understood, with the error to answer and what is known of the request."""
 
     def __init__(self, error: AwsError, *, service: str = "", operation: str = "", protocol: str = ""):
         super().__init__(str(error))

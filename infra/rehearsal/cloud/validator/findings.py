@@ -13,8 +13,7 @@ _MOST_LISTED = 24
 
 @dataclass(frozen=True)
 class Finding:
-    """One problem. `path` as in "ProductionVariants[0].InstanceType"; `message` says the value got and what is
-    allowed."""
+    """One problem. `path` as in "Variants[0].InstanceType"; `message` says the value got and what is allowed."""
 
     path: str
     message: str

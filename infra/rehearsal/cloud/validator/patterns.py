@@ -21,8 +21,7 @@ def compiled(pattern: str) -> regex.Pattern[str]:
 
 
 def matches(pattern: str, value: str, *, whole: bool = True) -> bool:
-    """Whether the value fits. whole=False is JSON Schema's search. A pattern that takes too long is not held against
-    it."""
+    """Whether the value fits. whole=False: JSON Schema's search. A pattern that takes too long counts as fitting."""
     expression = compiled(pattern)
     try:
         found = (expression.fullmatch if whole else expression.search)(value, timeout=_TIMEOUT_SECONDS)

@@ -1,4 +1,4 @@
-"""CloudFormation's schemas for the services whose botocore models are nearly empty (EC2, EKS, S3, SQS, SNS, ECS, ...).
+"""CloudFormation's schemas for the services whose botocore models are nearly empty: EC2, EKS, S3, SQS, SNS, ECS.
 
 The schemas come with cfn-lint (`data/schemas`, MIT-0). Only what limits a value is taken from them: enum, pattern,
 length,

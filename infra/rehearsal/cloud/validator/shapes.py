@@ -50,8 +50,7 @@ def check_of(service: str, operation: str) -> Check | None:
 
 
 class _Compiler:
-    """Compiles the shapes of one service. Shapes may contain themselves, so a member's check is looked up when it
-    runs."""
+    """Compiles shapes. A shape may contain itself, so a member's check is looked up when it runs."""
 
     def __init__(self) -> None:
         self._checks: dict[tuple[str, bool], Check] = {}
