@@ -75,6 +75,12 @@ def push(
         packed = pack(staged, Path(scratch) / ARCHIVE_NAME)
         progress(f"loading it with {model.runtime}'s Python and packages")
         report = check_model(packed.path, model.runtime, environments, sample_request(model, folder))
+        if report.differences and not registry.target.emulated:
+            raise RegistryError(
+                f"{report.differences[0]}: what loads here may not load there, so it is not registered in "
+                f"{registry.target}. "
+                "Push from a machine with the image's Python"
+            )
         progress("writing")
         number, new = _seed(registry, model.model, packed, number) if number else _claim(registry, model.model, packed)
     card = _card(model, number, packed, report, described, registry)

@@ -12,6 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.rehearsal import pointer
+from infra.rehearsal.cloud.clients import closed_core
 
 REHEARSAL = "rehearsal"
 ENVIRONMENTS = ("dev", "staging", "prod")
@@ -61,7 +62,7 @@ class Target:
 
 class _LoopbackSession(boto3.Session):
     def __init__(self, endpoint_url: str, *arguments: Any, **options: Any):
-        super().__init__(*arguments, **options)
+        super().__init__(*arguments, botocore_session=closed_core(), **options)
         self._endpoint_url = endpoint_url
 
     def client(self, *arguments: Any, **options: Any) -> Any:

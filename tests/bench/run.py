@@ -47,18 +47,20 @@ def program_here(resources: int, tuned: bool) -> float:
     tuning.raise_gc_threshold()
     if not tuned:
         gc.set_threshold(*threshold)
+    from mainstage import SecureBucket, SecureBucketArgs
+
     from infra.rehearsal.engine import record
-    from mainstage import SecureBucket
+
+    def arguments(name: str) -> SecureBucketArgs:
+        key = "arn:aws:kms:eu-west-1:111111111111:key/00000000-0000-0000-0000-000000000000"
+        return {"account_id": "111111111111", "region": "eu-west-1", "bucket_name": name, "kms_key_arn": key}
 
     def body() -> None:
         per_bucket = 8
         for number in range(max(1, resources // per_bucket)):
-            SecureBucket(
-                f"bucket-{number}",
-                {"bucket_name": f"bench-{number}", "kms_key_arn": "arn:aws:kms:eu-west-1:111111111111:key/bench"},
-            )
+            SecureBucket(f"bucket-{number}", arguments(f"bench-{number}"))
 
-    record(lambda: SecureBucket("warm", {"bucket_name": "warm", "kms_key_arn": "arn:aws:kms:eu-west-1:111111111111:key/w"}))
+    record(lambda: SecureBucket("warm", arguments("bench-warm")))
     started = time.perf_counter()
     result = record(body)
     seconds = time.perf_counter() - started
@@ -79,10 +81,14 @@ def door(figures: dict[str, float], calls: int) -> None:
         "s3.put_object": ("s3", lambda client: client.put_object(Bucket="bench", Key="k", Body=b"x" * 1024)),
         "ec2.describe_vpcs": ("ec2", lambda client: client.describe_vpcs()),
     }
-    trust = json.dumps({
-        "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}],
-    })
+    trust = json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+            ],
+        }
+    )
 
     def prepare(make: Callable[[str], Any]) -> None:
         make("iam").create_role(RoleName="bench", AssumeRolePolicyDocument=trust)
@@ -95,9 +101,8 @@ def door(figures: dict[str, float], calls: int) -> None:
             figures[f"door: {name}, {label}, ms"] = median_ms(lambda work=work, client=client: work(client), calls)
 
     with tempfile.TemporaryDirectory() as folder:
-        from moto import mock_aws
-
         import boto3
+        from moto import mock_aws
 
         with mock_aws():
             bare = boto3.Session("x", "x", region_name="eu-west-1")
@@ -111,7 +116,9 @@ def door(figures: dict[str, float], calls: int) -> None:
             url = cloud.serve()
             remote = boto3.Session("AKIAREHEARSALOPERATR", "rehearsal", region_name="eu-west-1")
             served: dict[str, Any] = {}
-            measure("over loopback", lambda service: served.setdefault(service, remote.client(service, endpoint_url=url)))
+            measure(
+                "over loopback", lambda service: served.setdefault(service, remote.client(service, endpoint_url=url))
+            )
 
 
 def rehearsal(figures: dict[str, float]) -> None:
@@ -137,7 +144,9 @@ def show(figures: dict[str, float], before: dict[str, float]) -> None:
         ratio = f"{value / last:6.2f}" if last else "     -"
         print(f"{name:{width}}  {value:9.3f}  {last if last is None else format(last, '9.3f')!s:>9}  {ratio}")
     for count in (100, 1000):
-        stock, tuned = (figures.get(f"program: {count} resources, {kind}, s") for kind in ("stock GC (baseline)", "tuned"))
+        stock, tuned = (
+            figures.get(f"program: {count} resources, {kind}, s") for kind in ("stock GC (baseline)", "tuned")
+        )
         if stock and tuned:
             print(f"program, {count} resources: tuned takes {tuned / stock:.2f} of stock")
     for name in [key for key in figures if key.endswith("bare moto (baseline), ms")]:

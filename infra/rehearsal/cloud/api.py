@@ -36,9 +36,10 @@ class HttpResponse:
 class Principal:
     """Who makes a call.
 
-    `kind` is "operator" (the person or deploy role that runs the rehearsal: allowed everything that resource policies do not deny),
-    "role" (an assumed role: `arn` is the assumed-role ARN, `role_arn` the role's), or "service" (an AWS service acting for itself,
-    such as CloudWatch publishing to a topic: `arn` is its principal, for example "cloudwatch.amazonaws.com").
+    `kind` is "operator" (the person or deploy role that runs the rehearsal: allowed everything that resource policies
+    do not deny), "user" (an IAM user), "role" (an assumed role: `arn` is the assumed-role ARN, `role_arn` the role's),
+    or "service" (an AWS service acting for itself, such as CloudWatch publishing to a topic: `arn` is its principal,
+    for example "cloudwatch.amazonaws.com").
     """
 
     kind: str

@@ -7,6 +7,7 @@ imported.
 from __future__ import annotations
 
 import io
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -32,17 +33,32 @@ _loader = Loader()
 """botocore's models are large: every session of the process shares one loader and its cache."""
 
 
+def closed_core() -> botocore.session.Session:
+    """A botocore session that neither a profile, nor configuration files, nor AWS_* variables reach.
+
+    An emulated cloud's client must be the same on every machine, whatever AWS settings a person has.
+    """
+    nothing = os.devnull
+    core = botocore.session.Session(
+        # Each: (name in a file, environment variables, default, conversion). None: there is no such source.
+        session_vars={
+            "profile": (None, None, None, None),
+            "config_file": (None, None, nothing, None),
+            "credentials_file": (None, None, nothing, None),
+        }
+    )
+    core.set_config_variable("ignore_configured_endpoint_urls", True)
+    return core
+
+
 class DoorSession(boto3.Session):
     """A boto3 session with its requests handed to the door. Safe to share between threads; plain clients are cached."""
 
     def __init__(
         self, handle: Handle, *, access_key_id: str, secret_access_key: str, session_token: str | None, region: str
     ):
-        core = botocore.session.Session()
+        core = closed_core()
         core.register_component("data_loader", _loader)
-        # Neither profile nor configuration files nor the environment may reach an emulated cloud's client.
-        core.set_config_variable("config_file", "")
-        core.set_config_variable("credentials_file", "")
         super().__init__(
             aws_access_key_id=access_key_id,
             aws_secret_access_key=secret_access_key,

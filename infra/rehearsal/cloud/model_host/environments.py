@@ -213,7 +213,7 @@ def _survey(folder: Path) -> dict[str, Any]:
             f"the environment that was built in {folder} does not run: {done.stderr.strip()[-500:]}"
         )
     record = json.loads(done.stdout)
-    record["site_packages"] = Path(record["site_packages"]).relative_to(folder.resolve()).as_posix()
+    record["site_packages"] = Path(record["site_packages"]).resolve().relative_to(folder.resolve()).as_posix()
     return record
 
 
