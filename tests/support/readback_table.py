@@ -1,0 +1,9 @@
+"""Where AWS shows each property that the program sets, by Pulumi type."""
+
+from __future__ import annotations
+
+from readback import Table
+from readback_account import BUCKETS, NETWORK, RIGHTS
+from readback_serving import SCALING, SERVING, WATCHING
+
+TABLE: Table = {**NETWORK, **RIGHTS, **BUCKETS, **WATCHING, **SCALING, **SERVING}
