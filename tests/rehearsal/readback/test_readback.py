@@ -1,4 +1,4 @@
-"""Every resource that the program registers is found by plain boto3, from another process, with the values asked for."""
+"""Every resource that the program registers is found by plain boto3 with the values asked for, from another process."""
 
 from __future__ import annotations
 
