@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from infra.rehearsal.cloud.cloud import Cloud
 from infra.rehearsal.engine import UNKNOWN, Engine, Result, RunFailed
 from infra.rehearsal.provider import AwsProvider
 
-ACCOUNT_ID = "123456789012"
+ACCOUNT_ID = "111111111111"
 REGION = "eu-west-1"
 CONFIG = {"pulumi:disable-default-providers": json.dumps(["aws"])}
 
@@ -37,9 +36,8 @@ class Rig:
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    with Cloud(account_id=ACCOUNT_ID, region=REGION, directory=tmp_path / "cloud") as cloud:
-        yield Rig(cloud, tmp_path / "state.json")
+def rig(cloud: Cloud, tmp_path: Path) -> Rig:
+    return Rig(cloud, tmp_path / "state.json")
 
 
 def explicit(**more: Any) -> pulumi.ResourceOptions:

@@ -128,6 +128,7 @@ def traces(served: Served) -> dict[str, int]:
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.timeout(400)
 def test_each_statement_of_each_role_is_needed(staging: Served) -> None:
     iam = staging.client("iam")
     assert exercise(staging, "whole") == []

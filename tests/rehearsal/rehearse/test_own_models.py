@@ -83,6 +83,7 @@ def command(served: Served, *words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.timeout(400)
 def test_from_new_to_a_correct_answer(served: Served) -> None:
     for kind, (sample, label, trainer, _, _) in TRAINERS.items():
         rows = served.root / f"{kind}.csv"
