@@ -82,9 +82,10 @@ def serving(root: Path, *options: str) -> Iterator[Served]:
                 if line == "}\n":
                     break
             assert lines, f"the rehearsal did not come up:\n{(root / 'rehearse.log').read_text()[-4000:]}"
+            report = json.loads("".join(lines))
             target = rehearsal(root)
-            assert target is not None
-            yield Served(root, target, json.loads("".join(lines)), process)
+            assert target is not None, f"the rehearsal did not come up: {report.get('error', report)}"
+            yield Served(root, target, report, process)
         finally:
             process.send_signal(signal.SIGINT)
             try:
