@@ -43,7 +43,8 @@ class SignatureField(Section):
         default=None, description="the largest value that makes sense, a number. Default: no limit"
     )
     categories: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = Field(
-        default=None, description="every text that is allowed, a list of texts. Default: any text"
+        default=None,
+        description="the texts that the model was trained on, a list. Others are answered too. Default: any text",
     )
     pii: bool = Field(
         default=False, description="true or false: whether it is personal data, to be redacted in logs. Default: false"

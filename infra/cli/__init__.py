@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -34,14 +35,21 @@ def root(show_version: bool = typer.Option(False, "--version", help="Print the r
         raise typer.Exit
 
 
+def _stop(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line. A person's mistake or AWS's refusal is one line and exit code 1; a bug is a traceback."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in words
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # As Ctrl-C does: what is open is closed, children end, scratch folders go.
+        signal.signal(number, _stop)
     try:
         app(args=words)
     except KeyboardInterrupt:
-        fail("stopped", as_json=as_json)
+        fail("stopped; nothing is left running", as_json=as_json)
         sys.exit(130)
     except (ClientError, BotoCoreError, OSError) as error:
         fail(str(error), as_json=as_json)

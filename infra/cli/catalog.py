@@ -36,6 +36,8 @@ def check(as_json: common.JsonOption = False) -> None:
                 placeholders |= {loaded[layer].account_id} & set(settings.PLACEHOLDER_ACCOUNT_IDS)
             except InputError as error:
                 problems.update(dict.fromkeys(error.problems))
+        if len(loaded) == 2:
+            problems.update(dict.fromkeys(_disagreements(environment, loaded["platform"], loaded["models"])))
         try:
             catalog = load_catalog(root, environment)
             models[environment] = sorted(catalog.models)
@@ -55,6 +57,22 @@ def check(as_json: common.JsonOption = False) -> None:
         emit(result, as_json=as_json, render=_render)
     if problems:
         raise typer.Exit(1)
+
+
+def _disagreements(environment: str, platform: Any, models: Any) -> list[Problem]:
+    """Both layers of an environment lie in one account and region."""
+    return [
+        Problem(
+            f"stacks/Pulumi.models-{environment}.yaml",
+            1,
+            f"mainstage:{name}",
+            "both layers of an environment lie in one account and region",
+            got=getattr(models, name),
+            allowed=f"{getattr(platform, name)}, as in stacks/Pulumi.platform-{environment}.yaml",
+        )
+        for name in ("account_id", "region")
+        if getattr(platform, name) != getattr(models, name)
+    ]
 
 
 def _render(result: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from infra.cli.output import say
-from infra.registry.target import Target, resolve
+from infra.registry.target import Target, TargetError, resolve
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 TargetOption = Annotated[
@@ -23,13 +23,13 @@ ProfileOption = Annotated[
 def root() -> Path:
     """The checkout: the folder above the current one that holds Pulumi.yaml.
 
-    Raises UsageError outside of a checkout.
+    Raises TargetError outside of a checkout.
     """
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / "Pulumi.yaml").is_file() and (folder / "stacks").is_dir():
             return folder
-    raise typer.BadParameter(f"{here} is not inside a Mainstage checkout (no Pulumi.yaml above it); change into one")
+    raise TargetError(f"{here} is not inside a Mainstage checkout (no Pulumi.yaml above it); change into one")
 
 
 def target(name: str | None, profile: str | None, *, as_json: bool) -> Target:

@@ -61,8 +61,8 @@ def new(
     )
     where = os.path.relpath(made.inference.parent)
     steps = [
-        f"train with the image's versions and save model.joblib: mainstage model python {name} train.py",
-        f"joblib.dump(model, '{where}/model.joblib')",
+        f"write train.py, ending in joblib.dump(model, '{where}/model.joblib'), and run it with the image's versions: "
+        f"mainstage model python {name} train.py",
         "declare it: mainstage up --env dev",
         f"register it: mainstage model push {name} {where}",
         f"serve it: in {os.path.relpath(made.catalog)} put `stable: 1` for `awaiting: true`; mainstage up --env dev",
@@ -87,7 +87,7 @@ def python(
 
     What is trained and saved by it can be loaded by the image.
     """
-    found = _model(name, environment)
+    found = model_named(name, environment)
     with working(f"environment of {found.runtime}"):
         runtime = _environments().ensure(found.runtime)
     raise typer.Exit(subprocess.run([str(runtime.python), *context.args]).returncode)
@@ -109,7 +109,7 @@ def push_command(
 ) -> None:
     """Check a model in its serving environment and register it as the next version, with its card."""
     where = common.target(target, profile, as_json=as_json)
-    model = _model(name, where.environment)
+    model = model_named(name, where.environment)
     registry = Registry.of(where)
     with working(f"pushing {name}") as status:
         done = push(
@@ -225,7 +225,7 @@ def status(
     catalog = load_catalog(common.root(), where.environment).models
     names = [name] if name else sorted(catalog)
     if name and name not in catalog:
-        _model(name, where.environment)
+        model_named(name, where.environment)
     found = [live.status(where, catalog[each]) for each in names]
     emit(found, as_json=as_json, render=_status_table)
 
@@ -243,7 +243,7 @@ def _status_table(found: list[live.ModelStatus]) -> Table:
     return table
 
 
-def _model(name: str, environment: str) -> Model:
+def model_named(name: str, environment: str) -> Model:
     catalog = load_catalog(common.root(), environment).models
     if name not in catalog:
         known = ", ".join(sorted(catalog)) or "none"

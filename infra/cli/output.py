@@ -23,7 +23,8 @@ def emit(value: Any, *, as_json: bool, render: Callable[[Any], Any]) -> None:
     if as_json:
         sys.stdout.write(to_json(value) + "\n")
     elif (shown := render(value)) is not None:
-        console.print(shown)
+        # Text is never broken: a person pastes commands and addresses from it. Tables fit themselves to the screen.
+        console.print(shown, soft_wrap=isinstance(shown, str))
 
 
 def to_json(value: Any) -> str:

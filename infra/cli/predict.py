@@ -9,7 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from infra.catalog.requests import request_problems
 from infra.cli import common
+from infra.cli.model import model_named
 from infra.cli.output import emit
 from infra.invoke import PredictError, ask
 from infra.layers.names import endpoint_name
@@ -29,7 +31,15 @@ def predict(
     """
     body = read_body(data)
     where = common.target(target, profile, as_json=as_json)
-    answer = ask(where.client("sagemaker-runtime"), endpoint_name(where.environment, name), body, variant)
+    model = model_named(name, where.environment)
+    if model.awaiting:
+        raise PredictError(
+            f"{name} awaits its first version in {where.environment}: mainstage model push {name} FOLDER, put "
+            f"`stable: 1` for `awaiting: true` in stacks/models/{name}.yaml, then {where.bring_up}"
+        )
+    if problems := request_problems(model.signature, body):
+        raise PredictError("\n".join([f"the request does not fit the signature of {name}:", *problems]))
+    answer = ask(where, endpoint_name(where.environment, name), body, variant)
     emit(answer, as_json=as_json, render=_render)
 
 
@@ -41,6 +51,8 @@ def read_body(data: str) -> bytes:
         source = data[1:]
         try:
             text = Path(source).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise PredictError(f"{source}: no such file") from None
         except (OSError, UnicodeDecodeError) as error:
             raise PredictError(f"{source}: {error}") from error
     else:

@@ -11,21 +11,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Group
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.padding import Padding
 from rich.progress import Progress as Bars
-from rich.table import Table
+from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Column, Table
 from rich.tree import Tree
 
 from infra.cli import common
 from infra.cli.output import emit, errors, fail, say
-from infra.registry.target import ENVIRONMENTS
+from infra.registry.target import ENVIRONMENTS, TargetError
 from infra.rehearsal.progress import Progress, Tell
 
 if TYPE_CHECKING:  # the rest of a rehearsal takes a second to import: only when one runs
     from infra.rehearsal.report import Report, StackReport
 
 STEPS = {
-    "environments": "environments of the serving images",
+    "environments": "serving environments",
     "training": "training the example",
     "cloud": "emulated AWS",
     "platform": "platform layer",
@@ -59,18 +60,19 @@ def rehearse(
     from infra.rehearsal.rehearse import Options, Rehearsal
 
     options = Options(common.root(), environment_of(environment), port, predictions)
-    with showing() as tell, Rehearsal(options, tell) as rehearsal:
-        report = rehearsal.run()
-        tell(Progress(""))
+    with contextlib.ExitStack() as open_until_the_end:
+        with showing() as tell:
+            rehearsal = open_until_the_end.enter_context(Rehearsal(options, tell))
+            report = rehearsal.run()
         if serve:
             rehearsal.publish()
-        emit(report.as_dict() if as_json else report, as_json=as_json, render=render)
+        emit(report.as_dict() if as_json else report, as_json=as_json, render=lambda told: render(told, serve))
+        for problem in report.problems:
+            fail(problem)
         if serve:
-            serve_until_stopped(report, as_json)
-        if not report.ok:
-            for problem in report.problems:
-                fail(problem)
-            raise typer.Exit(1)
+            serve_until_stopped(report, rehearsal.cloud.operator_access_key_id, as_json)
+    if not report.ok:
+        raise typer.Exit(1)
 
 
 def up(
@@ -80,23 +82,23 @@ def up(
     """Apply the stack and model files again to the rehearsal that is being served: platform, then models."""
     from infra.rehearsal.update import update
 
+    asked = environment_of(environment)
     where = common.target(None, None, as_json=as_json)
     with showing() as tell:
-        done = update(common.root(), where, environment_of(environment), tell)
-        tell(Progress(""))
+        done = update(common.root(), where, asked, tell)
     emit([each.as_dict() for each in done] if as_json else done, as_json=as_json, render=_up_table)
 
 
 def environment_of(name: str) -> str:
     if name not in ENVIRONMENTS:
-        raise typer.BadParameter(f"--env {name!r}: allowed are {', '.join(ENVIRONMENTS)}")
+        raise TargetError(f"--env {name!r}: allowed are {', '.join(ENVIRONMENTS)}")
     return name
 
 
-def serve_until_stopped(report: Report, as_json: bool) -> None:
+def serve_until_stopped(report: Report, access_key_id: str, as_json: bool) -> None:
     """Waits for Ctrl-C or SIGTERM."""
     stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stopped.set())
     say(
         f"\n[bold]Serving[/bold] emulated AWS at {report.endpoint_url} until Ctrl-C. From another terminal:",
@@ -105,7 +107,7 @@ def serve_until_stopped(report: Report, as_json: bool) -> None:
     if report.try_it:
         say(f"  .venv/bin/{escape(report.try_it)}", as_json=as_json)
     say(
-        f"  AWS_ACCESS_KEY_ID=AKIAREHEARSALOPERATR AWS_SECRET_ACCESS_KEY=rehearsal aws --region {report.region} "
+        f"  AWS_ACCESS_KEY_ID={access_key_id} AWS_SECRET_ACCESS_KEY=rehearsal aws --region {report.region} "
         f"--endpoint-url {report.endpoint_url} sagemaker list-endpoints",
         as_json=as_json,
     )
@@ -115,72 +117,64 @@ def serve_until_stopped(report: Report, as_json: bool) -> None:
 
 @contextlib.contextmanager
 def showing() -> Iterator[Tell]:
-    """Shows progress on standard error: live bars for a person, a line a step otherwise. Progress("") ends it."""
+    """Shows progress on standard error while the block runs: a live line a step for a person, plain lines otherwise."""
     if not errors.is_terminal:
         yield _lines()
         return
+    one_line = {"no_wrap": True, "overflow": "ellipsis"}
     with Bars(
         SpinnerColumn(finished_text="[green]✓"),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("[dim]{task.fields[detail]}"),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+        TimeElapsedColumn(table_column=Column(no_wrap=True, min_width=7)),
+        TextColumn("[dim]{task.fields[detail]}", table_column=Column(**one_line)),
         console=errors,
-        transient=False,
     ) as bars:
         current: list[Any] = []
 
+        def end() -> None:
+            if current:
+                bars.update(current[1], total=1, completed=1, detail="")
+
         def tell(progress: Progress) -> None:
             if not current or current[0] != progress.step:
-                if current:
-                    bars.update(current[1], total=1, completed=1, detail="")
-                current[:] = []
-                if not progress.step:
-                    return
-                description = STEPS.get(progress.step, progress.step)
-                current.extend((progress.step, bars.add_task(description, total=None, detail="")))
-            bars.update(
-                current[1], total=progress.total or None, completed=progress.done, detail=escape(progress.detail[:60])
-            )
+                end()
+                current[:] = [
+                    progress.step,
+                    bars.add_task(STEPS.get(progress.step, progress.step), total=None, detail=""),
+                ]
+            count = f" {progress.done} of {progress.total}" if progress.total else ""
+            bars.update(current[1], detail=escape(progress.detail) + count)
 
         yield tell
+        end()
 
 
 def _lines() -> Tell:
     last = [""]
 
     def tell(progress: Progress) -> None:
-        if progress.step and progress.step != last[0]:
+        if progress.step != last[0]:
             errors.print(f"- {STEPS.get(progress.step, progress.step)}")
         last[0] = progress.step
 
     return tell
 
 
-def render(report: Report) -> Group:
+def render(report: Report, served: bool = False) -> Group:
     """The report for a person: what stands, what answered, how long it took, what was real."""
     from infra.rehearsal.report import EMULATED, REAL
 
     head = f"[bold]{report.environment}[/bold] (account {report.account_id}, {report.region}), rehearsed offline"
-    parts: list[Any] = [head, *(_tree(each) for each in report.stacks), "", _predictions(report), "", _times(report)]
-    for name, reason in report.not_served.items():
-        parts.append(f"[yellow]{name}:[/yellow] {reason}")
+    parts: list[Any] = [head, *(_tree(each) for each in report.stacks), "", _predictions(report)]
+    parts += [f"{name}: {reason}" for name, reason in report.not_served.items()]
     calls = ", ".join(f"{count} {ANSWERED_BY.get(name, name)}" for name, count in report.calls.items())
-    parts += ["", f"AWS calls: {calls}"]
-    parts += [
-        "",
-        "[bold]Real[/bold]",
-        *(f"  {line}" for line in REAL),
-        "[bold]Emulated[/bold]",
-        *(f"  {line}" for line in EMULATED),
-    ]
-    parts += [f"  [yellow]{line}[/yellow]" for line in report.differences]
+    parts += ["", _times(report), f"AWS calls: {calls}", ""]
+    for heading, lines in (("Real", REAL), ("Emulated", EMULATED)):
+        parts += [f"[bold]{heading}[/bold]", *(Padding(line, (0, 0, 0, 2)) for line in lines)]
+    parts += [Padding(f"[yellow]{line}[/yellow]", (0, 0, 0, 2)) for line in report.differences]
     if report.ok:
-        parts += [
-            "",
-            "[green]Everything answered.[/green] Keep it running and try your own model: make rehearse ARGS=--serve",
-        ]
+        try_it = "" if served else " Keep it running and try your own model: make rehearse ARGS=--serve"
+        parts += ["", f"[green]Everything answered.[/green]{try_it}"]
     return Group(*parts)
 
 
@@ -222,19 +216,8 @@ def _branch(tree: Tree, line: Any, children: dict[str, list[Any]]) -> None:
 
 
 def _predictions(report: Report) -> Table:
-    table = Table(
-        "model",
-        "version",
-        "predictions",
-        "errors",
-        "p50 ms",
-        "p95 ms",
-        "p99 ms",
-        "per second",
-        "CloudWatch counts",
-        box=None,
-        header_style="bold",
-    )
+    headers = ("version", "answered", "p50 ms", "p95 ms", "p99 ms", "CloudWatch counts")
+    table = Table(Column("model", no_wrap=True), *headers, box=None, header_style="bold")
     for each in report.traffic:
         versions = ", ".join(
             f"{version} ({count})" if len(each.versions) > 1 else version for version, count in each.versions.items()
@@ -243,9 +226,7 @@ def _predictions(report: Report) -> Table:
             each.model,
             versions or "-",
             f"{each.answered} of {each.sent}",
-            str(sum(each.errors.values())),
             *(f"{each.percentile_ms(p):.1f}" for p in (50, 95, 99)),
-            f"{each.sent / each.seconds:.0f}" if each.seconds else "-",
             f"{report.published_invocations.get(each.model, 0):g}",
         )
     return table

@@ -104,6 +104,8 @@ def _read_jsonl(path: Path, text: str) -> Iterable[dict[str, Any]]:
                 raise SampleError(
                     f"{path}:{number}: field {name!r} is nested; a signature's fields are single values: flatten it"
                 )
+            if isinstance(value, float) and math.isinf(value):
+                raise SampleError(f"{path}:{number}: field {name!r} is infinite; JSON has no such number: leave it out")
         yield {name: None if _is_nan(value) else value for name, value in row.items()}
         rows += 1
         if rows >= MAX_ROWS:

@@ -61,6 +61,7 @@ def push(
     Raises FolderError, BadArchive, CheckFailed (the model does not load or answer in the image's environment) or
     RegistryError; nothing is written before every check has passed.
     """
+    _check_group(registry, model)
     folder = source if source.is_dir() else source.parent
     training = read_json(folder / TRAINING_RECORD) if (folder / TRAINING_RECORD).is_file() else {}
     described = {
@@ -166,6 +167,20 @@ def _card(
     }
 
 
+def _check_group(registry: Registry, model: Model) -> None:
+    """Refuses before anything is written when there is no place to list the version in."""
+    group = model_package_group_name(registry.target.environment, model.model)
+    try:
+        registry.target.client("sagemaker").describe_model_package_group(ModelPackageGroupName=group)
+    except ClientError as error:
+        if "does not exist" not in str(error):
+            raise
+        raise RegistryError(
+            f"{model.model} has no place in the registry of {registry.target} yet (no model package group {group}). "
+            f"Its catalog file has to be deployed first: {registry.target.bring_up}"
+        ) from error
+
+
 def _register_package(registry: Registry, model: Model, number: int, card: Mapping[str, Any]) -> None:
     """Lists the version in the SageMaker model package group, once."""
     client = registry.target.client("sagemaker")
@@ -201,6 +216,6 @@ def _register_package(registry: Registry, model: Model, number: int, card: Mappi
         raise RegistryError(
             f"version {number} of {model.model} is in the registry bucket, but the model package group {group} "
             f"did not take it ({error}). "
-            f"Is the model's catalog file deployed (pulumi up -s platform-{registry.target.environment})? "
+            f"Is the model's catalog file deployed ({registry.target.bring_up})? "
             "Then push the same folder again: it completes this version."
         ) from error

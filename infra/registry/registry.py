@@ -55,8 +55,7 @@ class Registry:
             code = error.response["Error"]["Code"]
             if code in GONE or code == "NoSuchBucket":
                 raise RegistryError(
-                    f"no registry bucket {bucket} in {target}: bring the platform up first "
-                    f"(pulumi up -s platform-{target.environment})"
+                    f"no registry bucket {bucket} in {target}: bring the platform up first ({target.bring_up})"
                 ) from error
             raise RegistryError(f"bucket {bucket} in {target}: {error}") from error
         return registry

@@ -37,7 +37,6 @@ import joblib
 import pandas
 
 INPUTS = $inputs
-TIMESTAMPS = $timestamps
 
 
 def model_fn(model_dir):
@@ -46,21 +45,23 @@ def model_fn(model_dir):
 
 
 def input_fn(body, content_type):
-    """Turns a request into rows, one column a field of the signature; a missing value is NaN."""
+    """Turns a request into rows, one column a field of the signature; a null is NaN."""
     if content_type.split(";")[0].strip() != "application/json":
         raise ValueError("Content-Type %r; this model takes application/json" % content_type)
-    frame = pandas.DataFrame(json.loads(body)["instances"], columns=INPUTS)
-    for column in TIMESTAMPS:
-        frame[column] = pandas.to_datetime(frame[column])
-    return frame
+    instances = json.loads(body)["instances"]
+    for row in instances:
+        # A misspelt field must not be taken for a missing value.
+        if set(row) != set(INPUTS):
+            raise ValueError("fields %s instead of %s" % (sorted(row), sorted(INPUTS)))
+    rows = pandas.DataFrame(instances, columns=INPUTS)
+$timestamps    return rows
 
 
 def predict_fn(rows, model):
     """Asks the model for one answer a row."""
     features = rows
     if not hasattr(model, "feature_names_in_"):
-        # Trained without column names: a text model takes the one column, others a plain matrix.
-        features = rows[INPUTS[0]] if $single_text else rows.to_numpy()
+$nameless
     labels = model.predict(features)
 $predictions
 
@@ -68,6 +69,12 @@ $predictions
 def output_fn(predictions, accept):
     return json.dumps({"predictions": predictions}), "application/json"
 ''')
+
+_ONE_TEXT = """        # Trained on a list of texts.
+        features = rows[INPUTS[0]]"""
+
+_MATRIX = """        # Trained without column names, on a plain matrix.
+        features = rows.to_numpy()"""
 
 _WITH_CONFIDENCE = """    answers = [{"$output": getattr(label, "item", lambda: label)()} for label in labels]
     if hasattr(model, "predict_proba"):
@@ -149,8 +156,12 @@ def render_inference(name: str, inputs: tuple[Field, ...], outputs: tuple[Field,
         model=name,
         answer=", ".join(field.name for field in outputs),
         inputs=_python_list([field.name for field in inputs]),
-        timestamps=_python_list([field.name for field in inputs if field.type == "timestamp"]),
-        single_text=len(inputs) == 1 and inputs[0].type == "string",
+        timestamps="".join(
+            f'    rows["{field.name}"] = pandas.to_datetime(rows["{field.name}"])\n'
+            for field in inputs
+            if field.type == "timestamp"
+        ),
+        nameless=_ONE_TEXT if len(inputs) == 1 and inputs[0].type == "string" else _MATRIX,
         predictions=predictions,
     )
 
@@ -176,7 +187,7 @@ def render_catalog(
         "backend: sagemaker",
         f"runtime: {preset}",
         "",
-        "# What a request and an answer look like. Requests are checked against it.",
+        "# What a request and an answer look like.",
         "signature:",
         "  inputs:",
         *(_field_line(field) for field in inputs),

@@ -40,6 +40,12 @@ class Target:
     def emulated(self) -> bool:
         return self.endpoint_url is not None
 
+    @property
+    def bring_up(self) -> str:
+        """The command that brings the platform of this target up to date."""
+        emulated = f"mainstage up --env {self.environment}"
+        return emulated if self.emulated else f"pulumi up -s platform-{self.environment}"
+
     def __str__(self) -> str:
         if self.endpoint_url:
             return f"emulated AWS at {self.endpoint_url} ({self.environment}, account {self.account_id}, {self.region})"

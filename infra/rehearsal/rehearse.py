@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,14 +16,14 @@ from infra import settings
 from infra.catalog import Catalog, Model, load_catalog
 from infra.layers.names import endpoint_name
 from infra.program import program_for
-from infra.registry.archive import ARCHIVE_NAME
+from infra.registry.archive import ARCHIVE_NAME, FolderError
 from infra.registry.push import push
 from infra.registry.registry import Registry
 from infra.registry.target import Target
-from infra.rehearsal import pointer, traffic
+from infra.rehearsal import child, pointer, traffic
 from infra.rehearsal.cloud.cloud import Cloud
-from infra.rehearsal.cloud.iam.principals import OPERATOR_ACCESS_KEY_ID, OPERATOR_SECRET_ACCESS_KEY
-from infra.rehearsal.cloud.model_host import PresetEnvironments
+from infra.rehearsal.cloud.iam.principals import OPERATOR_SECRET_ACCESS_KEY, new_operator_access_key_id
+from infra.rehearsal.cloud.model_host import BadArchive, CheckFailed, PresetEnvironments
 from infra.rehearsal.engine import Engine, Event, Result
 from infra.rehearsal.progress import Progress, Tell
 from infra.rehearsal.provider import AwsProvider
@@ -63,7 +62,12 @@ class Rehearsal:
         self.report = Report(options.environment, loaded.account_id, loaded.region)
         self.environments = PresetEnvironments(self.root / ".mainstage" / "environments")
         self.folder = pointer.make_run_folder(self.root)
-        self.cloud = Cloud(account_id=loaded.account_id, region=loaded.region, directory=self.folder / "cloud")
+        self.cloud = Cloud(
+            account_id=loaded.account_id,
+            region=loaded.region,
+            directory=self.folder / "cloud",
+            operator_access_key_id=new_operator_access_key_id(),
+        )
 
     def __enter__(self) -> Rehearsal:
         self.cloud.start()
@@ -82,6 +86,9 @@ class Rehearsal:
         folders = {name: self._folder_of(model) for name, model in catalog.models.items() if not model.awaiting}
         catalog = self._serve_what_is_here(catalog, folders)
         served = [model for model in catalog.models.values() if not model.awaiting]
+        for model in catalog.models.values():
+            if model.awaiting:
+                self.report.not_served.setdefault(model.model, "awaits its first version: declared, no endpoint yet")
         with self._phase("environments"):
             for preset in sorted({model.runtime for model in served}):
                 self.tell(Progress("environments", f"Python and packages of {preset}"))
@@ -94,8 +101,13 @@ class Rehearsal:
         with self._phase("platform"):
             self._up("platform", catalog)
         with self._phase("registering"):
-            for model in served:
-                self._register(model, sources[model.model])
+            for model in list(served):
+                try:
+                    self._register(model, sources[model.model])
+                except (CheckFailed, FolderError, BadArchive) as refusal:
+                    served.remove(model)
+                    catalog = catalog.with_awaiting(model.model)
+                    self.report.refused[model.model] = str(refusal)
         with self._phase("models"):
             self._up("models", catalog)
         with self._phase("predictions"):
@@ -116,7 +128,7 @@ class Rehearsal:
                 "region": self.report.region,
                 "directory": str(self.folder),
                 "state_file": str(self.folder / STATE_FILE),
-                "access_key_id": OPERATOR_ACCESS_KEY_ID,
+                "access_key_id": self.cloud.operator_access_key_id,
                 "secret_access_key": OPERATOR_SECRET_ACCESS_KEY,
             },
         )
@@ -129,7 +141,7 @@ class Rehearsal:
             self.report.account_id,
             self.report.region,
             self.report.endpoint_url,
-            access_key_id=OPERATOR_ACCESS_KEY_ID,
+            access_key_id=self.cloud.operator_access_key_id,
             secret_access_key=OPERATOR_SECRET_ACCESS_KEY,
             state_file=self.folder / STATE_FILE,
         )
@@ -156,10 +168,9 @@ class Rehearsal:
         for name, folder in folders.items():
             if folder is None:
                 catalog = catalog.with_awaiting(name)
-                self.report.not_served = {
-                    **self.report.not_served,
-                    name: f"rehearsed as awaiting: no models/{name} or examples/models/{name} to register",
-                }
+                self.report.not_served[name] = (
+                    f"rehearsed as awaiting: no models/{name} or examples/models/{name} to register"
+                )
         return catalog
 
     def _train(self, model: Model, folder: Path | None) -> Path:
@@ -173,11 +184,11 @@ class Rehearsal:
         python = self.environments.ensure(model.runtime).python
         command = [str(python), str(script), "--output", str(output)]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=TRAINING_SECONDS)
-        except subprocess.TimeoutExpired:
+            done = child.run(command, timeout_seconds=TRAINING_SECONDS)
+        except TimeoutError:
             raise RehearsalError(f"{script}: not done after {TRAINING_SECONDS} s") from None
         if done.returncode != 0 or not (output / ARCHIVE_NAME).is_file():
-            tail = "\n".join((done.stderr or done.stdout).strip().splitlines()[-12:])
+            tail = "\n".join(done.output.strip().splitlines()[-12:])
             raise RehearsalError(f"{script}: ended with {done.returncode} and wrote no {ARCHIVE_NAME}\n{tail}")
         return output
 

@@ -66,8 +66,10 @@ class Report:
     traffic: list[Traffic] = field(default_factory=list)
     published_invocations: Mapping[str, float] = field(default_factory=dict)
     """Model -> the Sum of AWS/SageMaker Invocations that CloudWatch holds."""
-    not_served: Mapping[str, str] = field(default_factory=dict)
-    """Model -> why this rehearsal does not serve it."""
+    not_served: dict[str, str] = field(default_factory=dict)
+    """Model -> why this rehearsal does not serve it, though nothing is wrong."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Model -> why its folder could not be registered."""
     differences: list[str] = field(default_factory=list)
     """Where the model's environment is not the image's, one line each."""
     calls: Mapping[str, int] = field(default_factory=dict)
@@ -77,7 +79,7 @@ class Report:
 
     @property
     def problems(self) -> list[str]:
-        found = []
+        found = [f"{model} could not be registered and is not served: {why}" for model, why in self.refused.items()]
         for each in self.traffic:
             for error, count in each.errors.most_common(3):
                 found.append(f"{each.model}: {count} of {each.sent} predictions failed: {error}")

@@ -6,7 +6,9 @@ import fcntl
 from pathlib import Path
 
 from infra import settings
+from infra.catalog import load_catalog
 from infra.program import program_for
+from infra.registry.registry import Registry
 from infra.registry.target import Target
 from infra.rehearsal.engine import Engine
 from infra.rehearsal.progress import Progress, Tell
@@ -42,6 +44,8 @@ def update(root: Path, target: Target, environment: str, tell: Tell = lambda _: 
         for layer in LAYERS:
             stack = f"{layer}-{environment}"
             tell(Progress(layer))
+            if layer == "models":
+                check_registered(root, target)
             engine = Engine(
                 provider=AwsProvider(lambda: target.session),
                 state_file=target.state_file,
@@ -55,3 +59,20 @@ def update(root: Path, target: Target, environment: str, tell: Tell = lambda _: 
             if result.error is not None:
                 raise RehearsalError(f"{stack}: {result.error}") from result.error
     return reports
+
+
+def check_registered(root: Path, target: Target) -> None:
+    """Raises RehearsalError when the catalog asks for a version that the registry does not hold."""
+    registry = Registry.of(target)
+    missing = []
+    for model in load_catalog(root, target.environment).models.values():
+        numbers = registry.numbers(model.model)
+        missing += [
+            f"stacks/models/{model.model}.yaml asks for version {wanted} of {model.model}; registered are "
+            f"{', '.join(map(str, numbers)) or 'none'}: mainstage model push {model.model} FOLDER, "
+            "or put awaiting: true"
+            for wanted in (*model.keep_versions, *([] if model.stable is None else [model.stable]))
+            if wanted not in numbers
+        ]
+    if missing:
+        raise RehearsalError("\n".join(missing))

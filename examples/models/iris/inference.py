@@ -21,7 +21,12 @@ def input_fn(body, content_type):
     """Called for every request: its body as rows."""
     if content_type.split(";")[0].strip() != "application/json":
         raise ValueError(f"Content-Type {content_type!r}; this model takes application/json")
-    return pandas.DataFrame(json.loads(body)["instances"], columns=FIELDS)
+    instances = json.loads(body)["instances"]
+    for row in instances:
+        # A misspelt field must not be taken for a missing value.
+        if set(row) != set(FIELDS):
+            raise ValueError(f"fields {sorted(row)} instead of {sorted(FIELDS)}")
+    return pandas.DataFrame(instances, columns=FIELDS)
 
 
 def predict_fn(rows, model):

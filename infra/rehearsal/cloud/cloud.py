@@ -14,7 +14,7 @@ from infra.rehearsal.cloud.clients import DoorSession
 from infra.rehearsal.cloud.clock import Clock
 from infra.rehearsal.cloud.door import Door
 from infra.rehearsal.cloud.faults import Faults
-from infra.rehearsal.cloud.iam.principals import Principals
+from infra.rehearsal.cloud.iam.principals import OPERATOR_ACCESS_KEY_ID, Principals
 from infra.rehearsal.cloud.journal import Journal
 from infra.rehearsal.cloud.metrics import MetricStore
 from infra.rehearsal.cloud.moto_backend import MotoBackend
@@ -34,17 +34,27 @@ class Cloud:
 
     account_id: twelve digits. region: the region that clients use when they name none.
     directory: where the cloud may write (logs, model hosts); made when missing. seed: ids repeat for the same seed and
-    the same order of calls.
+    the same order of calls. operator_access_key_id: whoever knows it may do everything; a cloud that is served gets one
+    that nobody can guess.
     One cloud may live per process, because moto's backends are process-wide: a second `start` is a RuntimeError.
     """
 
-    def __init__(self, *, account_id: str, region: str, directory: Path, seed: int = 0):
+    def __init__(
+        self,
+        *,
+        account_id: str,
+        region: str,
+        directory: Path,
+        seed: int = 0,
+        operator_access_key_id: str = OPERATOR_ACCESS_KEY_ID,
+    ):
         if len(account_id) != 12 or not account_id.isdecimal():
             raise ValueError(f"Cloud: account_id is {account_id!r}; an AWS account id is twelve digits")
         self.account_id = account_id
         self.region = region
         self.directory = directory
         self.seed = seed
+        self.operator_access_key_id = operator_access_key_id
         self.clock = Clock()
         self.journal = Journal()
         self.faults = Faults()

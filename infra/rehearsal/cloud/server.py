@@ -89,6 +89,9 @@ class Server:
         wasyncore.close_all(self._sockets)
 
     def _application(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if refusal := _from_a_page(environ):
+            start_response("403 Forbidden", [("Content-Type", "text/plain"), ("Content-Length", str(len(refusal)))])
+            return [refusal]
         answer = self._handle(_request(environ))
         headers = [(name, value) for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP]
         if not any(name.lower() == "content-length" for name, _ in headers):
@@ -114,6 +117,19 @@ def _listener(port: int) -> socket.socket:
             " (0 takes a free one)",
         ) from None
     return listener
+
+
+def _from_a_page(environ: dict[str, Any]) -> bytes:
+    """Why a request is refused that a web page may have sent: pages reach loopback too, by DNS rebinding even.
+
+    AWS's clients send no Origin, and name this host.
+    """
+    host = environ.get("HTTP_HOST", "").rpartition(":")[0] or environ.get("HTTP_HOST", "")
+    if "HTTP_ORIGIN" in environ:
+        return b"requests of web pages are refused (they carry Origin)"
+    if host not in (HOST, "localhost") and not host.endswith((".localhost", ".amazonaws.com")):
+        return f"Host {host!r} is not this one; use {HOST}".encode()
+    return b""
 
 
 def _request(environ: dict[str, Any]) -> HttpRequest:

@@ -179,13 +179,13 @@ def test_kill_9_leaves_no_process_and_the_next_run_starts_clean(new_checkout: Ca
 
 def test_outside_of_a_checkout_it_says_so(tmp_path: Path) -> None:
     done = mainstage(tmp_path, "rehearse")
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert "not inside a Mainstage checkout" in done.stderr
 
 
 def test_an_unknown_environment_is_refused(new_checkout: Callable[[], Path]) -> None:
     done = mainstage(new_checkout(), "rehearse", "--env", "qa")
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert "allowed are dev, staging, prod" in done.stderr
 
 

@@ -68,6 +68,7 @@ def test_text_is_not_taken_for_categories(tmp_path: Path) -> None:
         ("rows.jsonl", '{"a": 1}\n{"a": \n', [], "rows.jsonl:2: not JSON"),
         ("rows.jsonl", "[1, 2]\n", [], "rows.jsonl:1: list instead of an object"),
         ("rows.jsonl", '{"a": {"b": 1}}\n', [], "field 'a' is nested"),
+        ("rows.jsonl", '{"a": 1e400}\n', [], "rows.jsonl:1: field 'a' is infinite"),
         ("rows.jsonl", '{"a b": 1}\n', [], "column 'a b' cannot be a field name"),
         ("rows.jsonl", '{"a": 1}\n', ["b"], "no column 'b' for --answer; the sample has: a"),
         ("rows.jsonl", '{"a": 1}\n', ["a"], "at least one input"),
@@ -91,7 +92,11 @@ def test_a_missing_or_binary_sample_is_named(tmp_path: Path) -> None:
 
 
 values = st.one_of(
-    st.none(), st.booleans(), st.integers(-(10**15), 10**15), st.floats(allow_nan=False), st.text(max_size=20)
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**15), 10**15),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=20),
 )
 
 

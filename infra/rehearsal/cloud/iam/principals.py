@@ -1,12 +1,15 @@
 """Who may knock at the door: access keys and whose they are.
 
-Signatures are not verified: whoever knows an access key id is its principal. That is enough for a rehearsal, where the
-door listens on loopback only.
+Signatures are not verified: whoever knows an access key id is its principal. So a cloud that other processes can reach
+gets an operator's key of its own (`Cloud.operator_access_key_id`), which only the person who started it can read, and
+its other keys come from the system's randomness.
 """
 
 from __future__ import annotations
 
+import hmac
 import random
+import secrets
 import string
 import threading
 from collections.abc import Mapping
@@ -24,9 +27,15 @@ if TYPE_CHECKING:
     from infra.rehearsal.cloud.cloud import Cloud
 
 OPERATOR_ACCESS_KEY_ID = "AKIAREHEARSALOPERATR"
+"""The operator's key of a cloud that only its own process reaches."""
 OPERATOR_SECRET_ACCESS_KEY = "rehearsal"
 _KEY_CHARACTERS = string.ascii_uppercase + "234567"
 _TOKEN_CHARACTERS = string.ascii_letters + string.digits
+
+
+def new_operator_access_key_id() -> str:
+    """An operator's key that nobody can guess: AKIA and 80 random bits."""
+    return "AKIA" + "".join(secrets.choice(_KEY_CHARACTERS) for _ in range(16))
 
 
 @dataclass(frozen=True)
@@ -59,13 +68,17 @@ class Principals:
         self._cloud = cloud
         self._lock = threading.Lock()
         self._keys = _Keys()
-        self._random = random.Random(cloud.seed)
+        self._random = self._new_random()
         self.operator = Principal(
             kind="operator",
             arn=f"arn:aws:iam::{cloud.account_id}:user/rehearsal-operator",
             account_id=cloud.account_id,
         )
         cloud.on_reset(self.reset)
+
+    def _new_random(self) -> random.Random:
+        own = self._cloud.operator_access_key_id == OPERATOR_ACCESS_KEY_ID
+        return random.Random(self._cloud.seed) if own else random.SystemRandom()
 
     def mint(self, principal: Principal, *, duration_seconds: int | None = None) -> Credentials:
         """Keys for a principal.
@@ -74,7 +87,7 @@ class Principals:
         the same ones at each call for the same principal.
         """
         if principal == self.operator:
-            return Credentials(OPERATOR_ACCESS_KEY_ID, OPERATOR_SECRET_ACCESS_KEY)
+            return Credentials(self._cloud.operator_access_key_id, OPERATOR_SECRET_ACCESS_KEY)
         with self._lock:
             lasting = duration_seconds is None
             known = self._keys.by_principal.get(_identity_key(principal)) if lasting else None
@@ -93,7 +106,7 @@ class Principals:
 
     def of(self, access_key_id: str) -> Principal:
         """Whose key it is. AwsError InvalidClientTokenId for an unknown one, ExpiredToken after its time."""
-        if access_key_id == OPERATOR_ACCESS_KEY_ID:
+        if hmac.compare_digest(access_key_id, self._cloud.operator_access_key_id):
             return self.operator
         minted = self._keys.by_id.get(access_key_id)
         if minted is None:
@@ -119,7 +132,7 @@ class Principals:
         """Forgets every key but the operator's and starts the sequence of keys again."""
         with self._lock:
             self._keys = _Keys()
-            self._random = random.Random(self._cloud.seed)
+            self._random = self._new_random()
 
     def _text(self, characters: str, length: int) -> str:
         return "".join(self._random.choices(characters, k=length))
