@@ -6,7 +6,7 @@ ENV ?= dev
 ARGS ?=
 export PYTHONUTF8 := 1
 
-.PHONY: help install rehearse test check format bench lock schema clean
+.PHONY: help install rehearse test check format bench lock picture schema clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ format: install ## Put the code into its standard form
 
 bench: install ## Time the program, the door and a rehearsal; compare with the last run
 	@$(PY) tests/bench/run.py $(ARGS)
+
+picture: install ## Draw the README's picture again, from a real rehearsal
+	@$(PY) tools/picture.py
 
 schema: install ## Write the generated files again: catalog schema, component schema, guides
 	@$(PY) -m infra.reference_docs

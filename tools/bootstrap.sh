@@ -44,11 +44,14 @@ if [ -z "$uv" ]; then
     fi
 fi
 
-echo "Installing the locked dependencies into .venv (once; about a minute)"
+echo "Installing the locked dependencies into .venv (once; one or two minutes)"
+# A person sees uv's own progress; a log stays short.
+if [ -t 2 ]; then quiet=""; else quiet="--quiet"; fi
 if ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
     # A seeded environment, because Pulumi's pip toolchain expects pip in it.
     UV_PYTHON_DOWNLOADS=never "$uv" venv --quiet --seed --clear --python "$python" .venv
 fi
-"$uv" pip install --quiet --python .venv --compile-bytecode --require-hashes -r "$lock"
+# shellcheck disable=SC2086
+"$uv" pip install $quiet --python .venv --compile-bytecode --require-hashes -r "$lock"
 "$uv" pip install --quiet --python .venv --no-deps --no-build-isolation -e components -e .
 echo "$wanted" >"$stamp"

@@ -91,7 +91,7 @@ class Rehearsal:
                 self.report.not_served.setdefault(model.model, "awaits its first version: declared, no endpoint yet")
         with self._phase("environments"):
             for preset in sorted({model.runtime for model in served}):
-                self.tell(Progress("environments", f"Python and packages of {preset}"))
+                self.tell(Progress("environments", f"Python and packages of {preset} (the first time about a minute)"))
                 runtime = self.environments.ensure(preset)
                 self.report.differences += [f"{preset}: {line}" for line in runtime.differences]
         with self._phase("training"):
