@@ -33,11 +33,16 @@ def test_nothing_is_drawn_after_the_block(screen: io.StringIO) -> None:
     assert end == "\x1b[?25h"
 
 
-def test_an_error_in_the_block_ends_the_display_too(screen: io.StringIO) -> None:
-    with pytest.raises(ValueError, match="no"), rehearse.showing() as tell:
+def fails_in_the_middle() -> None:
+    with rehearse.showing() as tell:
         tell(Progress("platform"))
         raise ValueError("no")
-    assert screen.getvalue().rstrip().endswith("\x1b[?25h")
+
+
+def test_an_error_in_the_block_ends_the_display_too(screen: io.StringIO) -> None:
+    with pytest.raises(ValueError, match="no"):
+        fails_in_the_middle()
+    assert screen.getvalue().endswith("\x1b[?25h")
 
 
 def test_where_no_person_looks_a_step_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
