@@ -25,10 +25,10 @@ def shared_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 
 @pytest.fixture
-def cloud(shared_cloud: Cloud) -> Iterator[Cloud]:
+def cloud(shared_cloud: Cloud) -> Cloud:
     """The emulated cloud, empty."""
     shared_cloud.reset()
-    yield shared_cloud
+    return shared_cloud
 
 
 @pytest.fixture(scope="session")
