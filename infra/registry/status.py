@@ -44,11 +44,10 @@ class ModelStatus:
     def alarms_text(self) -> str:
         counts = Counter(self.alarms.values())
         ringing = [name for name, state in self.alarms.items() if state == "ALARM"]
-        return (
-            f"ALARM: {', '.join(ringing)}"
-            if ringing
-            else ", ".join(f"{n} {s}" for s, n in sorted(counts.items())) or "none"
-        )
+        if ringing:
+            return f"ALARM: {', '.join(ringing)}"
+        words = {"INSUFFICIENT_DATA": "without data yet"}
+        return ", ".join(f"{count} {words.get(state, state)}" for state, count in sorted(counts.items())) or "none"
 
 
 def asked(model: Model | None) -> str:
