@@ -2,7 +2,7 @@
 
 from infra import tuning
 
-tuning.raise_gc_threshold()
+tuning.apply()
 
 import pulumi  # noqa: E402 -- after the garbage collector's threshold, which it is raised for
 

@@ -372,7 +372,7 @@ def test_the_cli_s_entry_point_runs_the_same_program(root: Path, monkeypatch: py
 def test_the_first_statement_of_the_entry_point_tunes(root: Path) -> None:
     lines = (root / "infra" / "__main__.py").read_text(encoding="utf-8").splitlines()
     statements = [line for line in lines if line and not line.startswith(('"""', "#"))]
-    assert statements[:2] == ["from infra import tuning", "tuning.raise_gc_threshold()"]
+    assert statements[:2] == ["from infra import tuning", "tuning.apply()"]
 
 
 def test_the_project_file_says_how_the_program_runs(root: Path) -> None:
