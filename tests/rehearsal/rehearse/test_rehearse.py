@@ -11,7 +11,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 from served import Served, mainstage, plain_environment, serving
 
 
@@ -128,6 +130,17 @@ def test_a_mistake_is_one_line_and_no_traceback(served: Served, words: tuple[str
     assert "Traceback" not in done.stderr
     in_json = served.run(*words, "--json")
     assert said in json.loads(in_json.stdout)["error"]
+
+
+def test_only_the_pointers_key_opens_it(served: Served) -> None:
+    """The key is this run's own, in a file that only its user reads; the one of in-process clouds is unknown here."""
+    told = json.loads((served.root / ".mainstage" / "rehearsal.json").read_text())
+    assert (served.root / ".mainstage" / "rehearsal.json").stat().st_mode & 0o777 == 0o600
+    assert told["access_key_id"] != "AKIAREHEARSALOPERATR"
+    stranger = boto3.Session("AKIAREHEARSALOPERATR", "rehearsal", region_name="eu-west-1")
+    client = stranger.client("sagemaker", endpoint_url=served.target.endpoint_url)
+    with pytest.raises(ClientError, match="security token"):
+        client.list_endpoints()
 
 
 def test_a_second_rehearsal_on_the_same_port_says_so(served: Served, new_checkout: Callable[[], Path]) -> None:
