@@ -168,6 +168,18 @@ def test_latency_is_in_microseconds(stage):
     assert point["ExtendedStatistics"]["p99"] == point["Minimum"]
 
 
+def test_overhead_is_measured_and_no_part_of_the_models_time(stage):
+    """What SageMaker adds around the container: more than nothing, far less than the slow model itself."""
+    slow = stage.code.replace("    return {", "    import time\n    time.sleep(0.5)\n    return {")
+    stage.model(url=stage.put_archive(slow, "slow.tar.gz"))
+    stage.config()
+    stage.endpoint()
+    stage.invoke()
+    model = values(stage, "ModelLatency", EndpointName="e", VariantName="stable")
+    overhead = values(stage, "OverheadLatency", EndpointName="e", VariantName="stable")
+    assert 0 < overhead < model
+
+
 def test_invocations_per_instance_are_divided(stage):
     stage.model()
     stage.config(variants={"stable": {"InitialInstanceCount": 4}})
