@@ -35,7 +35,6 @@ class Traffic:
     errors: Counter[str] = field(default_factory=Counter)
     versions: Counter[str] = field(default_factory=Counter)
     latencies_ms: list[float] = field(default_factory=list)
-    seconds: float = 0.0
 
     def percentile_ms(self, percent: float) -> float:
         """Nearest-rank percentile of the answered requests; 0 when there is none."""
@@ -113,9 +112,7 @@ def send(
                 traffic.latencies_ms.append(elapsed_ms)
         progress(traffic.sent)
 
-    started = time.perf_counter()
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(one, itertools.islice(bodies, count)))
-    traffic.seconds = round(time.perf_counter() - started, 3)
     traffic.latencies_ms.sort()
     return traffic

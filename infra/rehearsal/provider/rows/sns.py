@@ -29,8 +29,6 @@ _ATTRIBUTES = {
     "signatureVersion": "SignatureVersion",
     "tracingConfig": "TracingConfig",
 }
-_NOT_ANSWERED = ("signatureVersion", "tracingConfig")
-"""AWS answers them; the emulated cloud takes them and leaves them out of GetTopicAttributes: the asked value stays."""
 
 
 def _text(value: Any) -> str:
@@ -70,12 +68,7 @@ def _read_topic(op: Operation) -> Mapping[str, Any] | None:
     if attributes is None:
         return None
     live: dict[str, Any] = {name: attributes.get(member) or "" for name, member in _ATTRIBUTES.items()}
-    asked = {**op.state, **op.inputs}
-    for name in _NOT_ANSWERED:
-        if _ATTRIBUTES[name] not in attributes:
-            live[name] = asked.get(name)
-    if isinstance(live["signatureVersion"], str):
-        live["signatureVersion"] = int(live["signatureVersion"]) if live["signatureVersion"] else None
+    live["signatureVersion"] = int(live["signatureVersion"]) if live["signatureVersion"] else None
     tags = op.call("sns", "ListTagsForResource", ResourceArn=op.id).get("Tags")
     return (
         live
