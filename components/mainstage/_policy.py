@@ -88,11 +88,16 @@ def document(statements: Sequence[Statement]) -> pulumi.Input[str]:
     return pulumi.Output.json_dumps(body) if _holds_output(body) else json.dumps(body)
 
 
-def trust(service: str, *, account_id: str, source_arn: str) -> str:
+def trust(service: str, *, account_id: str, source_arn: Optional[str]) -> str:
     """A trust policy for one AWS service, bound to this account and to resources of that service (confused deputy).
+
+    None: to the account alone, for a service that does not say which resource it assumes the role for.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
     """
+    conditions: dict[str, dict[str, str]] = {"StringEquals": {"aws:SourceAccount": account_id}}
+    if source_arn is not None:
+        conditions["ArnLike"] = {"aws:SourceArn": source_arn}
     body = {
         "Version": "2012-10-17",
         "Statement": [
@@ -101,10 +106,7 @@ def trust(service: str, *, account_id: str, source_arn: str) -> str:
                 "Effect": "Allow",
                 "Principal": {"Service": service},
                 "Action": "sts:AssumeRole",
-                "Condition": {
-                    "StringEquals": {"aws:SourceAccount": account_id},
-                    "ArnLike": {"aws:SourceArn": source_arn},
-                },
+                "Condition": conditions,
             }
         ],
     }

@@ -24,7 +24,7 @@ def service_role(
     parent: pulumi.Resource,
     service: str,
     account_id: str,
-    source_arn: str,
+    source_arn: Optional[str],
     description: str,
     statements: Sequence[Statement],
     boundary: Optional[pulumi.Input[str]],
