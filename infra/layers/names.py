@@ -26,3 +26,33 @@ def model_package_group_name(environment: str, model: str) -> str:
 def platform_name(environment: str) -> str:
     """What the platform's own things are called: the key's alias, topics, the image repository, the role boundary."""
     return f"mainstage-{environment}"
+
+
+def front_door_api_name(environment: str) -> str:
+    """The HTTP API that clients call. The environment's tools find it by this name."""
+    return platform_name(environment)
+
+
+def predictions_bucket_name(environment: str, account_id: str, region: str) -> str:
+    """The bucket of the prediction log: records, rejects, query results."""
+    return f"mainstage-{environment}-predictions-{account_id}-{region}"
+
+
+def pseudonym_key_alias(environment: str) -> str:
+    """The alias, without `alias/`, of the key that personal data is hashed with."""
+    return f"mainstage-{environment}-pseudonyms"
+
+
+def log_name(environment: str, model: str) -> str:
+    """What the prediction log of a model is called; its stream, queues and functions begin with it."""
+    return endpoint_name(environment, model)
+
+
+def database_name(environment: str, model: str) -> str:
+    """The Glue database of a model's log. Athena's names take no hyphen."""
+    return f"mainstage_{environment}_{model}".replace("-", "_")
+
+
+def workgroup_name(environment: str, model: str) -> str:
+    """The Athena workgroup that queries of a model's log run in."""
+    return f"mainstage-{environment}-{model}"
