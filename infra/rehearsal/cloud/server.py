@@ -55,23 +55,38 @@ class _Channel(HTTPChannel):
     task_class = _Task
 
 
-class Server:
-    """Serves a door on 127.0.0.1 until `close`. Keeps connections alive and answers `Expect: 100-continue`."""
+class LoopbackServer:
+    """A WSGI application on 127.0.0.1 until `close`, with threads of its own. Keeps connections alive and answers
+    `Expect: 100-continue`."""
 
-    def __init__(self, handle: Callable[[HttpRequest], HttpResponse], port: int = 0):
+    def __init__(
+        self,
+        application: Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]],
+        *,
+        port: int = 0,
+        threads: int = THREADS,
+        name: str = "rehearsal-door",
+        channel: type[HTTPChannel] = HTTPChannel,
+        **adjustments: Any,
+    ):
+        """port 0 takes a free one; one in use is an OSError that names it. adjustments: waitress's own."""
         # A busy moment is no news: waitress would warn each time a request waits for a thread.
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-        self._handle = handle
         self._sockets: dict[int, Any] = {}
         listener = _listener(port)
         self._server: Any = create_server(
-            self._application, map=self._sockets, sockets=[listener], threads=THREADS, ident="mainstage-rehearsal"
+            application,
+            map=self._sockets,
+            sockets=[listener],
+            threads=threads,
+            ident="mainstage-rehearsal",
+            **adjustments,
         )
-        self._server.channel_class = _Channel
+        self._server.channel_class = channel
         self.port = int(self._server.effective_port)
         self.url = f"http://{HOST}:{self.port}"
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="rehearsal-door", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -88,6 +103,14 @@ class Server:
         self._server.task_dispatcher.shutdown()
         wasyncore.close_all(self._sockets)
 
+
+class Server(LoopbackServer):
+    """Serves a door on 127.0.0.1 until `close`."""
+
+    def __init__(self, handle: Callable[[HttpRequest], HttpResponse], port: int = 0):
+        self._handle = handle
+        super().__init__(self._application, port=port, channel=_Channel)
+
     def _application(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if refusal := _from_a_page(environ):
             start_response("403 Forbidden", [("Content-Type", "text/plain"), ("Content-Length", str(len(refusal)))])
@@ -96,7 +119,7 @@ class Server:
         headers = [(name, value) for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP]
         if not any(name.lower() == "content-length" for name, _ in headers):
             headers.append(("Content-Length", str(len(answer.body))))
-        start_response(f"{answer.status} {_phrase(answer.status)}", headers)
+        start_response(f"{answer.status} {phrase(answer.status)}", headers)
         return [answer.body]
 
 
@@ -124,12 +147,18 @@ def _from_a_page(environ: dict[str, Any]) -> bytes:
 
     AWS's clients send no Origin, and name this host.
     """
-    host = environ.get("HTTP_HOST", "").rpartition(":")[0] or environ.get("HTTP_HOST", "")
     if "HTTP_ORIGIN" in environ:
         return b"requests of web pages are refused (they carry Origin)"
+    return foreign_host(environ).encode()
+
+
+def foreign_host(environ: dict[str, Any]) -> str:
+    """Why a request is refused whose Host is not this machine, or "": a page that came by DNS rebinding names its
+    own."""
+    host = environ.get("HTTP_HOST", "").rpartition(":")[0] or environ.get("HTTP_HOST", "")
     if host not in (HOST, "localhost") and not host.endswith((".localhost", ".amazonaws.com")):
-        return f"Host {host!r} is not this one; use {HOST}".encode()
-    return b""
+        return f"Host {host!r} is not this one; use {HOST}"
+    return ""
 
 
 def _request(environ: dict[str, Any]) -> HttpRequest:
@@ -145,7 +174,7 @@ def _request(environ: dict[str, Any]) -> HttpRequest:
     return HttpRequest(environ["REQUEST_METHOD"], url, headers, environ["wsgi.input"].read())
 
 
-def _phrase(status: int) -> str:
+def phrase(status: int) -> str:
     try:
         return HTTPStatus(status).phrase
     except ValueError:

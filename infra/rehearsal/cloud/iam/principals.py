@@ -116,6 +116,14 @@ class Principals:
             raise AwsError("ExpiredToken", "The security token included in the request is expired", 403)
         return minted.principal
 
+    def credentials_of(self, access_key_id: str) -> Credentials | None:
+        """The secret and the session token that belong to a key, for whoever verifies a signature; None for an unknown
+        key. Says nothing of expiry: `of` does."""
+        if hmac.compare_digest(access_key_id, self._cloud.operator_access_key_id):
+            return Credentials(access_key_id, OPERATOR_SECRET_ACCESS_KEY)
+        minted = self._keys.by_id.get(access_key_id)
+        return minted.credentials if minted is not None else _credentials_of_user(access_key_id)
+
     def assume(self, role_arn: str, *, service: str, session_name: str, source_arn: str = "") -> Principal:
         """A session of an AWS service under a role. AwsError AccessDenied when its trust refuses or no role is there.
 
@@ -152,3 +160,13 @@ def _user_of(access_key_id: str) -> Principal:
             if user is not None:
                 return Principal("user", user.arn, account_id, context={"aws:username": user.name})
     raise invalid_token()
+
+
+def _credentials_of_user(access_key_id: str) -> Credentials | None:
+    for account_id in list(iam_backends):
+        for partition in list(iam_backends[account_id]):
+            for user in list(iam_backends[account_id][partition].users.values()):
+                for key in list(user.access_keys):
+                    if key.access_key_id == access_key_id and key.status == "Active":
+                        return Credentials(access_key_id, key.secret_access_key)
+    return None
