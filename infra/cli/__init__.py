@@ -10,7 +10,7 @@ from importlib.metadata import version
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.cli import catalog, model, predict, rehearse
+from infra.cli import catalog, model, predict, predictions, rehearse
 from infra.cli.output import console, fail
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("up")(rehearse.up)
 app.command("predict")(predict.predict)
 app.add_typer(model.app, name="model")
 app.add_typer(catalog.app, name="catalog")
+app.add_typer(predictions.app, name="predictions")
 
 
 @app.callback(invoke_without_command=True)

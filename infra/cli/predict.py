@@ -1,4 +1,4 @@
-"""`mainstage predict`: one request to a model's endpoint."""
+"""`mainstage predict`: one request to the front door."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ from infra.catalog.requests import request_problems
 from infra.cli import common
 from infra.cli.model import model_named
 from infra.cli.output import emit
-from infra.invoke import PredictError, ask
-from infra.layers.names import endpoint_name
+from infra.front_door import PredictError, ask
 
 
 def predict(
     name: Annotated[str, typer.Argument(help="The model.", show_default=False)],
     data: Annotated[str, typer.Argument(help="The request: JSON, @FILE, or - for standard input.", show_default=False)],
-    variant: Annotated[str | None, typer.Option(help="Ask this variant instead of one by weight.")] = None,
+    token: Annotated[
+        str | None, typer.Option(help="A JWT, where the front door takes those. Default: sign with the credentials.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Hold the request against the signature before it is sent.")
+    ] = True,
     target: common.TargetOption = None,
     profile: common.ProfileOption = None,
     as_json: common.JsonOption = False,
@@ -37,9 +41,9 @@ def predict(
             f"{name} awaits its first version in {where.environment}: mainstage model push {name} FOLDER, put "
             f"`stable: 1` for `awaiting: true` in stacks/models/{name}.yaml, then {where.bring_up}"
         )
-    if problems := request_problems(model.signature, body):
+    if check and (problems := request_problems(model.signature, body)):
         raise PredictError("\n".join([f"the request does not fit the signature of {name}:", *problems]))
-    answer = ask(where, endpoint_name(where.environment, name), body, variant)
+    answer = ask(where, name, body, token=token)
     emit(answer, as_json=as_json, render=_render)
 
 
@@ -66,4 +70,5 @@ def read_body(data: str) -> bytes:
 
 def _render(answer: dict[str, Any]) -> str:
     shown = json.dumps(answer["answer"], ensure_ascii=False)
-    return f"{shown}\n[dim]version {answer['version']}, variant {answer['variant']}, {answer['latency_ms']} ms[/dim]"
+    told = f"version {answer['version']}, {answer['latency_ms']} ms, request {answer['request_id']}"
+    return f"{shown}\n[dim]{told}[/dim]"

@@ -33,6 +33,7 @@ STEPS = {
     "registering": "registering versions",
     "models": "models layer",
     "predictions": "predictions",
+    "log": "prediction log",
 }
 
 ANSWERED_BY = {
@@ -41,6 +42,8 @@ ANSWERED_BY = {
     "store": "by a generic store",
     "door": "refused",
 }
+
+PAGE = "rehearsal.html"
 
 Environment = Annotated[str, typer.Option("--env", help="Which environment's stack files: dev, staging or prod.")]
 
@@ -53,13 +56,16 @@ def rehearse(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="The AWS endpoint's port on 127.0.0.1. Default: a free one.")
     ] = 0,
-    predictions: Annotated[int, typer.Option(min=1, max=1_000_000, help="Predictions to send to each model.")] = 1000,
+    predictions: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Good predictions to send to each model.")
+    ] = 2000,
     as_json: common.JsonOption = False,
 ) -> None:
     """Bring the platform up in an emulated AWS, serve the models for real, send them predictions. No account needed."""
     from infra.rehearsal.rehearse import Options, Rehearsal
 
-    options = Options(common.root(), environment_of(environment), port, predictions)
+    root = common.root()
+    options = Options(root, environment_of(environment), port, predictions, page=root / PAGE)
     with contextlib.ExitStack() as open_until_the_end:
         with showing() as tell:
             rehearsal = open_until_the_end.enter_context(Rehearsal(options, tell))
@@ -106,6 +112,9 @@ def serve_until_stopped(report: Report, access_key_id: str, as_json: bool) -> No
     )
     if report.try_it:
         say(f"  .venv/bin/{escape(report.try_it)}", as_json=as_json)
+        say(f"  {escape(report.curl)}", as_json=as_json)
+        model = report.traffic[0].model
+        say(f"  .venv/bin/mainstage predictions latency {model}", as_json=as_json)
     say(
         f"  AWS_ACCESS_KEY_ID={access_key_id} AWS_SECRET_ACCESS_KEY=rehearsal aws --region {report.region} "
         f"--endpoint-url {report.endpoint_url} sagemaker list-endpoints",
@@ -165,7 +174,7 @@ def render(report: Report, served: bool = False) -> Group:
     from infra.rehearsal.report import EMULATED, REAL
 
     head = f"[bold]{report.environment}[/bold] (account {report.account_id}, {report.region}), rehearsed offline"
-    parts: list[Any] = [head, *(_tree(each) for each in report.stacks), "", _predictions(report)]
+    parts: list[Any] = [head, *(_tree(each) for each in report.stacks), "", _predictions(report), *_replies(report)]
     parts += [f"{name}: {reason}" for name, reason in report.not_served.items()]
     calls = ", ".join(f"{count} {ANSWERED_BY.get(name, name)}" for name, count in report.calls.items())
     parts += ["", _times(report), f"AWS calls: {calls}", ""]
@@ -174,7 +183,9 @@ def render(report: Report, served: bool = False) -> Group:
     parts += [Padding(f"[yellow]{line}[/yellow]", (0, 0, 0, 2)) for line in report.differences]
     if report.ok:
         try_it = "" if served else " Keep it running and try your own model: make rehearse ARGS=--serve"
-        parts += ["", f"[green]Everything answered.[/green]{try_it}"]
+        parts += ["", f"[green]Everything answered as it had to.[/green]{try_it}"]
+    if report.page:
+        parts.append(f"The whole run as a page: {report.page}")
     return Group(*parts)
 
 
@@ -216,20 +227,36 @@ def _branch(tree: Tree, line: Any, children: dict[str, list[Any]]) -> None:
 
 
 def _predictions(report: Report) -> Table:
-    headers = ("version", "answered", "p50 ms", "p95 ms", "p99 ms", "CloudWatch counts")
+    """Each version twice: by the clients' watch, and by the log's SQL."""
+    headers = ("version", "measured by", "predictions", "p50 ms", "p95 ms", "p99 ms")
     table = Table(Column("model", no_wrap=True), *headers, box=None, header_style="bold")
     for each in report.traffic:
-        versions = ", ".join(
-            f"{version} ({count})" if len(each.versions) > 1 else version for version, count in each.versions.items()
-        )
-        table.add_row(
-            each.model,
-            versions or "-",
-            f"{each.answered} of {each.sent}",
-            *(f"{each.percentile_ms(p):.1f}" for p in (50, 95, 99)),
-            f"{report.published_invocations.get(each.model, 0):g}",
-        )
+        for version, count in each.versions.items():
+            percentiles = (f"{each.percentile_ms(p, version):.1f}" for p in (50, 95, 99))
+            table.add_row(each.model, version, "clients", f"{count:,}", *percentiles)
+        log = report.logs.get(each.model)
+        for row in log.latencies if log else ():
+            percentiles = (f"{value:.1f}" for value in (row.p50_ms, row.p95_ms, row.p99_ms))
+            table.add_row(each.model, row.version, "the log, by SQL", f"{row.predictions:,}", *percentiles)
     return table
+
+
+def _replies(report: Report) -> list[str]:
+    lines = []
+    for each in report.traffic:
+        kinds = (
+            f"{kind} " + " + ".join(f"{count:,} × {status}" for status, count in sorted(counts.items()))
+            for kind, counts in sorted(each.by_kind.items())
+        )
+        lines.append(f"{each.model}: {each.sent:,} requests: {', '.join(kinds)}")
+        log = report.logs.get(each.model)
+        if log is not None:
+            lines.append(
+                f"{each.model}: {log.received:,} request ids received, {log.logged:,} in the log, "
+                f"{len(log.missing) + len(log.unknown)} differ; CloudWatch counts "
+                f"{report.published_invocations.get(each.model, 0):,g} invocations"
+            )
+    return lines
 
 
 def _times(report: Report) -> str:

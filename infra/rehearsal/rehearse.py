@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shutil
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,23 +16,29 @@ from typing import Any
 
 from infra import settings
 from infra.catalog import Catalog, Model, load_catalog
+from infra.front_door import SERVICE as FRONT_DOOR_SERVICE
+from infra.front_door import FrontDoor
 from infra.layers.names import endpoint_name
 from infra.program import program_for
 from infra.registry.archive import ARCHIVE_NAME, FolderError
 from infra.registry.push import push
 from infra.registry.registry import Registry
 from infra.registry.target import Target
-from infra.rehearsal import child, pointer, traffic
+from infra.rehearsal import child, page, pointer, traffic
 from infra.rehearsal.cloud.cloud import Cloud
 from infra.rehearsal.cloud.iam.principals import OPERATOR_SECRET_ACCESS_KEY, new_operator_access_key_id
+from infra.rehearsal.cloud.journal import Entry
 from infra.rehearsal.cloud.model_host import BadArchive, CheckFailed, PresetEnvironments
 from infra.rehearsal.engine import Engine, Event, Result
+from infra.rehearsal.log_check import check_log
 from infra.rehearsal.progress import Progress, Tell
 from infra.rehearsal.provider import AwsProvider
-from infra.rehearsal.report import Report, ResourceLine, StackReport
+from infra.rehearsal.report import Refusal, Report, ResourceLine, StackReport
 
 STATE_FILE = "state.json"
 TRAINING_SECONDS = 300
+SLOW_EVERY, SLOW_SECONDS = 150, 0.3
+"""Each so many calls the emulated endpoint is given a delay, so that slow requests can be found in the log."""
 
 
 class RehearsalError(ValueError):
@@ -43,8 +51,10 @@ class Options:
     environment: str = "dev"
     port: int = 0
     """0: any free port."""
-    predictions: int = 1000
-    """A model."""
+    predictions: int = 2000
+    """Good ones, to each model. Bad, oversized and unsigned requests come on top."""
+    page: Path | None = None
+    """Where the HTML page goes. None: no page."""
 
 
 class Rehearsal:
@@ -113,8 +123,14 @@ class Rehearsal:
         with self._phase("predictions"):
             for model in served:
                 self._predict(model, sources[model.model])
+        with self._phase("log"):
+            for sent in self.report.traffic:
+                self._read_log(sent)
         self.report.calls = self.cloud.journal.answered_by()
-        self.report.try_it = self._command_to_try(served, sources)
+        self.report.refusals = refusals(self.cloud.journal.entries())
+        self._tell_what_to_try(served, sources)
+        if self.options.page is not None:
+            self._draw(self.options.page)
         return self.report
 
     def publish(self) -> None:
@@ -217,24 +233,56 @@ class Rehearsal:
             push(model, source, registry, environments=self.environments, number=number)
 
     def _predict(self, model: Model, source: Path) -> None:
+        """Sends the traffic to the front door; now and then the endpoint is made to answer late."""
         endpoint = endpoint_name(self.options.environment, model.model)
-        sent = traffic.send(
-            self.target.client("sagemaker-runtime"),
-            endpoint,
-            model,
-            traffic.requests_for(model, source),
-            self.options.predictions,
-            progress=lambda done: self.tell(Progress("predictions", model.model, done, self.options.predictions)),
+        door = FrontDoor(self.target)
+        self.report.front_door_url = door.url
+        wanted = traffic.shots(model, traffic.requests_for(model, source), self.options.predictions)
+        late = itertools.count(1)
+        slow = self.cloud.faults.add(
+            "sagemaker-runtime",
+            "InvokeEndpoint",
+            delay_seconds=SLOW_SECONDS,
+            match=lambda call: call.params["EndpointName"] == endpoint and next(late) % SLOW_EVERY == 0,
         )
+        try:
+            sent = traffic.send(
+                door,
+                model,
+                wanted,
+                progress=lambda done: self.tell(Progress("predictions", model.model, done, len(wanted))),
+            )
+        finally:
+            slow.remove()
         self.report.traffic.append(sent)
+        self.report.slow_answers = {**self.report.slow_answers, model.model: slow.hits}
         counted = published_invocations(self.cloud.client("cloudwatch"), endpoint, self.cloud.clock.now())
         self.report.published_invocations = {**self.report.published_invocations, model.model: counted}
 
-    def _command_to_try(self, served: list[Model], sources: dict[str, Path]) -> str:
+    def _read_log(self, sent: traffic.Traffic) -> None:
+        """Asks the log by SQL for what the clients know already."""
+        self.tell(Progress("log", sent.model))
+        from infra.rehearsal.cloud.delivery import flush
+
+        flush(self.cloud)
+        self.report.logs[sent.model] = check_log(self.target, sent)
+
+    def _tell_what_to_try(self, served: list[Model], sources: dict[str, Path]) -> None:
         if not served:
-            return ""
-        body = next(traffic.requests_for(served[0], sources[served[0].model])).decode()
-        return f"mainstage predict {served[0].model} '{body}'"
+            return
+        model = served[0]
+        body = next(traffic.requests_for(model, sources[model.model])).decode()
+        self.report.try_it = f"mainstage predict {model.model} '{body}'"
+        self.report.curl = (
+            f"curl --aws-sigv4 aws:amz:{self.report.region}:{FRONT_DOOR_SERVICE}"
+            f" --user {self.cloud.operator_access_key_id}:{OPERATOR_SECRET_ACCESS_KEY}"
+            f" -H 'content-type: application/json' -d '{body}'"
+            f" {self.report.front_door_url}/v1/models/{model.model}/predictions"
+        )
+
+    def _draw(self, path: Path) -> None:
+        path.write_text(page.render(self.report), encoding="utf-8")
+        self.report.page = str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
 
 
 def published_invocations(cloudwatch: Any, endpoint: str, now: datetime) -> float:
@@ -261,6 +309,19 @@ def published_invocations(cloudwatch: Any, endpoint: str, now: datetime) -> floa
 
 def stack_report(result: Result) -> StackReport:
     managed = [each for each in result.resources if not each.external]
-    lines = [ResourceLine(each.urn, each.parent, each.type, each.name) for each in managed]
+    lines = [
+        ResourceLine(each.urn, each.parent, each.type, each.name, tuple(sorted(each.options.depends_on)))
+        for each in managed
+    ]
     changes = {kind: count for kind, count in result.changes.items() if count}
     return StackReport(result.stack, changes, lines, result.seconds)
+
+
+def refusals(entries: Iterable[Entry]) -> list[Refusal]:
+    """The calls that ended at the door, counted by call, code and caller; the most frequent first."""
+    counted = Counter(
+        (f"{entry.service}:{entry.operation}", entry.outcome, entry.principal.rpartition("/")[2] or entry.principal)
+        for entry in entries
+        if entry.answered_by == "door"
+    )
+    return [Refusal(call, code, principal, count) for (call, code, principal), count in counted.most_common()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from infra.rehearsal.traffic import Traffic
@@ -13,13 +13,15 @@ REAL = (
     "the Pulumi program, its components and the Pulumi SDK",
     "every AWS call: parsed and checked by botocore's service models, then authorised by the deployed policies",
     "your inference.py in a process of its own, from the archive in the registry bucket, with the network closed",
-    "HTTP between client and endpoint, data capture, the metrics that SageMaker publishes",
+    "every Lambda function, from its deployed archive, in processes of its own, under its own role",
+    "HTTP from the client to the front door, its signatures checked; the records, the Parquet they become, the SQL",
 )
 EMULATED = (
     "the Pulumi engine (an in-process one; no pulumi command is needed)",
-    "AWS itself: moto, with SageMaker, CloudWatch and Application Auto Scaling written for this rehearsal",
+    "AWS itself: moto, with SageMaker, API Gateway, Lambda, Firehose, Athena and CloudWatch written for this rehearsal",
     "the serving image's HTTP stack and its machine: one process a variant stands for all its instances",
-    "time: nothing waits as long as AWS makes it wait; nothing costs money",
+    "Athena's engine is DuckDB: the same SQL, translated; its speed says nothing about AWS",
+    "time: nothing waits as long as AWS makes it wait, and Firehose's buffer is flushed early; nothing costs money",
 )
 
 
@@ -31,6 +33,8 @@ class ResourceLine:
     parent: str
     type: str
     name: str
+    dependencies: tuple[str, ...] = ()
+    """URNs of what it takes values from."""
 
 
 @dataclass
@@ -54,6 +58,50 @@ class StackReport:
         }
 
 
+@dataclass(frozen=True)
+class VersionLatency:
+    """A row of the log's latency query."""
+
+    version: str
+    predictions: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+
+@dataclass
+class LogCheck:
+    """What the log of one model holds after the traffic, by SQL."""
+
+    received: int
+    """Request ids that clients were given."""
+    logged: int
+    """Rows of the view `predictions`: one a request id."""
+    missing: list[str] = field(default_factory=list)
+    """Ids that clients hold and the log does not."""
+    unknown: list[str] = field(default_factory=list)
+    """Ids that the log holds and no client was given."""
+    repeated: int = 0
+    """Rows whose request id stands on another row too."""
+    latencies: list[VersionLatency] = field(default_factory=list)
+    scanned_bytes: int = 0
+    objects: int = 0
+    """Parquet objects that hold the records."""
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Calls that the door refused, of one kind."""
+
+    call: str
+    code: str
+    principal: str
+    count: int
+
+
 @dataclass
 class Report:
     """Everything that `mainstage rehearse` tells. `ok` is False when a prediction failed or a metric disagrees."""
@@ -63,7 +111,14 @@ class Report:
     region: str
     endpoint_url: str = ""
     stacks: list[StackReport] = field(default_factory=list)
+    front_door_url: str = ""
     traffic: list[Traffic] = field(default_factory=list)
+    slow_answers: Mapping[str, int] = field(default_factory=dict)
+    """Model -> answers that the rehearsal delayed on purpose."""
+    logs: dict[str, LogCheck] = field(default_factory=dict)
+    """Model -> what its log holds."""
+    refusals: list[Refusal] = field(default_factory=list)
+    """AWS calls that were refused at the door, such as by a policy."""
     published_invocations: Mapping[str, float] = field(default_factory=dict)
     """Model -> the Sum of AWS/SageMaker Invocations that CloudWatch holds."""
     not_served: dict[str, str] = field(default_factory=dict)
@@ -76,18 +131,40 @@ class Report:
     """Who answered the AWS calls: overlay, store, moto, door (a refusal)."""
     seconds: dict[str, float] = field(default_factory=dict)
     try_it: str = ""
+    curl: str = ""
+    """A curl command that asks the front door, as it can be pasted."""
+    page: str = ""
+    """Path of the HTML page, relative to the checkout."""
 
     @property
     def problems(self) -> list[str]:
         found = [f"{model} could not be registered and is not served: {why}" for model, why in self.refused.items()]
         for each in self.traffic:
-            for error, count in each.errors.most_common(3):
-                found.append(f"{each.model}: {count} of {each.sent} predictions failed: {error}")
-            if not each.errors and self.published_invocations.get(each.model) != each.sent:
+            for error, count in each.unexpected.most_common(3):
                 found.append(
-                    f"{each.model}: {each.sent} predictions were sent, but CloudWatch counts "
-                    f"{self.published_invocations.get(each.model, 0):g}"
+                    f"{each.model}: {count} of {each.sent} requests were not answered as they had to be: {error}"
                 )
+            counted = self.published_invocations.get(each.model, 0)
+            if not each.unexpected and counted != len(each.answered):
+                found.append(
+                    f"{each.model}: {len(each.answered)} predictions were made, but CloudWatch counts {counted:g}"
+                )
+            found += self._log_problems(each.model)
+        return found
+
+    def _log_problems(self, model: str) -> list[str]:
+        log = self.logs.get(model)
+        if log is None:
+            return []
+        found = []
+        if log.missing:
+            found.append(
+                f"{model}: {len(log.missing)} of {log.received} requests are not in the log: {log.missing[0]}, …"
+            )
+        if log.unknown:
+            found.append(f"{model}: the log holds {len(log.unknown)} requests that no client made: {log.unknown[0]}, …")
+        if log.repeated:
+            found.append(f"{model}: {log.repeated} rows of the log repeat a request id")
         return found
 
     @property
@@ -107,8 +184,12 @@ class Report:
             "predictions": {
                 each.model: {
                     "sent": each.sent,
-                    "answered": each.answered,
-                    "errors": dict(each.errors),
+                    "answered": len(each.answered),
+                    "unexpected": dict(each.unexpected),
+                    "replies": {
+                        kind: {str(status): count for status, count in sorted(counts.items())}
+                        for kind, counts in sorted(each.by_kind.items())
+                    },
                     "versions": dict(each.versions),
                     "p50_ms": each.percentile_ms(50),
                     "p95_ms": each.percentile_ms(95),
@@ -117,11 +198,15 @@ class Report:
                 }
                 for each in self.traffic
             },
+            "front_door_url": self.front_door_url,
+            "log": {model: log.as_dict() for model, log in self.logs.items()},
+            "refused_calls": [asdict(each) for each in self.refusals],
             "not_served": dict(self.not_served),
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
             "aws_calls": dict(self.calls),
             "real": list(REAL),
             "emulated": list(EMULATED),
             "differences": self.differences,
+            "page": self.page,
             "try": self.try_it,
         }

@@ -1,4 +1,4 @@
-"""Requests for a rehearsal: from the model's own sample, else made from its signature; sent over loopback HTTP."""
+"""A rehearsal's clients: real HTTP requests to the front door, good ones and bad ones, and what came back."""
 
 from __future__ import annotations
 
@@ -14,34 +14,83 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from infra.catalog import Model
-from infra.invoke import version_of
+from infra.front_door import FrontDoor, PredictError
 from infra.registry.push import SAMPLE
 from infra.registry.registry import read_json
 
 SEED = 20260101
 _WORDS = ("the", "service", "was", "quick", "slow", "good", "bad", "room", "price", "again")
+_FOREIGN = "Größe 尺寸 мера 📏 \u0007\u202e"
+"""Letters of several scripts, an emoji, a control character, and one that turns the direction of writing."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One request and the status that the front door owes it."""
+
+    kind: str
+    """good, bad, unicode, oversized or unsigned."""
+    body: bytes
+    expected: int
+    signed: bool = True
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One reply as the client saw it."""
+
+    at_seconds: float
+    """Since the traffic began."""
+    latency_ms: float
+    status: int
+    kind: str
+    request_id: str
+    version: str
 
 
 @dataclass
 class Traffic:
-    """What a client saw. Latencies are the client's own, in milliseconds, sorted."""
+    """What the clients of one model saw."""
 
     model: str
-    sent: int = 0
-    answered: int = 0
-    errors: Counter[str] = field(default_factory=Counter)
-    versions: Counter[str] = field(default_factory=Counter)
-    latencies_ms: list[float] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    unexpected: Counter[str] = field(default_factory=Counter)
+    """What was not answered as it had to be -> how often."""
 
-    def percentile_ms(self, percent: float) -> float:
-        """Nearest-rank percentile of the answered requests; 0 when there is none."""
-        if not self.latencies_ms:
+    @property
+    def sent(self) -> int:
+        return len(self.samples) + sum(count for what, count in self.unexpected.items() if what.startswith("no answer"))
+
+    @property
+    def answered(self) -> list[Sample]:
+        """Predictions that were made."""
+        return [sample for sample in self.samples if sample.status == 200]
+
+    @property
+    def request_ids(self) -> list[str]:
+        """Ids that the front door gave: of predictions and of what it refused. The gateway's own refusals have none."""
+        return [sample.request_id for sample in self.samples if sample.request_id]
+
+    @property
+    def versions(self) -> Counter[str]:
+        return Counter(sample.version for sample in self.answered)
+
+    @property
+    def by_kind(self) -> dict[str, Counter[int]]:
+        """Kind -> status -> how often."""
+        kinds: dict[str, Counter[int]] = {}
+        for sample in self.samples:
+            kinds.setdefault(sample.kind, Counter())[sample.status] += 1
+        return kinds
+
+    def percentile_ms(self, percent: float, version: str | None = None) -> float:
+        """Nearest-rank percentile of the predictions made, by the client's watch; 0 when there is none."""
+        latencies = sorted(each.latency_ms for each in self.answered if version in (None, each.version))
+        if not latencies:
             return 0.0
-        rank = max(1, -(-len(self.latencies_ms) * percent // 100))
-        return round(self.latencies_ms[int(rank) - 1], 2)
+        rank = max(1, -(-len(latencies) * percent // 100))
+        return round(latencies[int(rank) - 1], 2)
 
 
 def requests_for(model: Model, folder: Path | None) -> Iterator[bytes]:
@@ -78,41 +127,76 @@ def _value(each: Any, dice: random.Random) -> Any:
     return " ".join(dice.choices(_WORDS, k=6))
 
 
+def shots(model: Model, bodies: Iterator[bytes], count: int, *, unsigned_status: int = 403) -> list[Shot]:
+    """`count` good requests, and between them, in an order that is always the same, some of each other kind.
+
+    unsigned_status: what a request without credentials is owed: 403 with IAM, 401 with JWTs, 200 where none is asked.
+    """
+    others = max(1, count // 100)
+    row = json.loads(next(bodies))["instances"][0]
+    mixed = [Shot("good", body, 200) for body in itertools.islice(bodies, count)]
+    bad = _bad_bodies(model, row)
+    too_long = json.dumps({"instances": [row], "padding": "x" * (model.front_door.maximum_body_kib * 1024)}).encode()
+    for number in range(others):
+        mixed.append(Shot("bad", bad[number % len(bad)], 400))
+        mixed.append(Shot("unicode", *_foreign(model, row)))
+        mixed.append(Shot("oversized", too_long, 413))
+        mixed.append(Shot("unsigned", mixed[number].body, unsigned_status, signed=False))
+    random.Random(SEED).shuffle(mixed)
+    return mixed
+
+
+def _bad_bodies(model: Model, row: dict[str, Any]) -> list[bytes]:
+    name = next(each.name for each in model.signature.inputs)
+    rows: list[Any] = [{**row, name: {"not": ["a", "value"]}}, {**row, "nobody_knows_me": 1}, 5]
+    deep = "[" * 3000 + "]" * 3000
+    return [
+        *(json.dumps({"instances": [each]}).encode() for each in rows),
+        b"{not json",
+        b"",
+        json.dumps({"instances": [{**row, name: float("nan")}]}).encode(),
+        b'{"instances": ' + deep.encode() + b"}",
+        json.dumps({"instances": []}).encode(),
+    ]
+
+
+def _foreign(model: Model, row: dict[str, Any]) -> tuple[bytes, int]:
+    """A request in several scripts: in a text field where the model takes one, else as an unknown field's name."""
+    text = next((each.name for each in model.signature.inputs if each.type == "string"), None)
+    changed = {**row, text: _FOREIGN} if text else {**row, _FOREIGN: 1}
+    return json.dumps({"instances": [changed]}, ensure_ascii=False).encode(), 200 if text else 400
+
+
 def send(
-    runtime: Any,
-    endpoint: str,
+    door: FrontDoor,
     model: Model,
-    bodies: Iterator[bytes],
-    count: int,
+    wanted: Sequence[Shot],
     *,
     workers: int = 4,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Traffic:
-    """Sends `count` requests with `workers` clients at once and tells what came back."""
+    """Sends the requests with `workers` clients at once and tells what came back."""
     traffic, lock = Traffic(model.model), threading.Lock()
+    path, began = door.path_of(model.model), time.perf_counter()
 
-    def one(body: bytes) -> None:
-        started = time.perf_counter()
+    def one(shot: Shot) -> None:
+        at = time.perf_counter() - began
         try:
-            reply = runtime.invoke_endpoint(
-                EndpointName=endpoint, Body=body, ContentType="application/json", Accept="application/json"
-            )
-            json.loads(reply["Body"].read())
-            error, version = "", str(version_of(reply.get("CustomAttributes", "")))
-        except (ClientError, ValueError) as failure:
-            error, version = str(failure), ""
-        elapsed_ms = (time.perf_counter() - started) * 1000
+            reply = door.post(path, shot.body, signed=shot.signed)
+        except PredictError as error:
+            with lock:
+                traffic.unexpected[f"no answer to a request that is {shot.kind}: {error}"] += 1
+            return
+        sample = Sample(at, reply.latency_ms, reply.status, shot.kind, reply.request_id, reply.version)
         with lock:
-            traffic.sent += 1
-            if error:
-                traffic.errors[error] += 1
-            else:
-                traffic.answered += 1
-                traffic.versions[version] += 1
-                traffic.latencies_ms.append(elapsed_ms)
-        progress(traffic.sent)
+            traffic.samples.append(sample)
+            if reply.status != shot.expected:
+                said = reply.body[:200].decode("utf-8", "replace")
+                traffic.unexpected[f"{shot.kind}: {reply.status} instead of {shot.expected}: {said}"] += 1
+            done = len(traffic.samples)
+        progress(done)
 
     with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(one, itertools.islice(bodies, count)))
-    traffic.latencies_ms.sort()
+        list(pool.map(one, wanted))
+    traffic.samples.sort(key=lambda sample: sample.at_seconds)
     return traffic

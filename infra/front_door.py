@@ -1,0 +1,164 @@
+"""A client of the front door: one signed request a prediction, as any client of the platform makes it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import urllib3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.exceptions import ClientError
+
+from infra.layers.names import endpoint_name, front_door_api_name
+from infra.registry.target import Target
+
+SERVICE = "execute-api"
+TIMEOUT_SECONDS = 35
+"""An HTTP API answers within 30 seconds, whatever happens behind it."""
+
+
+class PredictError(ValueError):
+    """A prediction that could not be made; the message says why."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back. `latency_ms` is the client's own, from the first byte sent to the last one read."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+    latency_ms: float
+
+    @property
+    def request_id(self) -> str:
+        """Empty when the gateway answered by itself."""
+        return self.headers.get("x-request-id", "")
+
+    @property
+    def version(self) -> str:
+        return self.headers.get("x-model-version", "")
+
+
+class FrontDoor:
+    """The front door of one environment. Thread-safe; connections are kept.
+
+    Signs with the target's credentials (IAM), or sends `token` as a bearer token where the front door takes JWTs.
+    """
+
+    def __init__(self, target: Target, *, token: str | None = None, connections: int = 8):
+        self.url = front_door_url(target)
+        self._region = target.region
+        self._token = token
+        credentials = target.session.get_credentials()
+        if credentials is None and token is None:
+            raise PredictError(f"{target}: there are no credentials to sign the request with")
+        self._credentials = credentials
+        self._signing = threading.Lock()
+        self._pool = urllib3.PoolManager(maxsize=connections, retries=False, timeout=TIMEOUT_SECONDS)
+
+    def path_of(self, model: str) -> str:
+        return f"/v1/models/{model}/predictions"
+
+    def post(self, path: str, body: bytes, headers: Mapping[str, str] | None = None, *, signed: bool = True) -> Reply:
+        """Sends one POST. Raises PredictError when no answer comes."""
+        given = {"content-type": "application/json", **(headers or {})}
+        if signed:
+            given = self._signed(path, body, given)
+        started = time.perf_counter()
+        try:
+            reply = self._pool.request("POST", self.url + path, body=body, headers=given)
+        except urllib3.exceptions.HTTPError as error:
+            raise PredictError(f"{self.url}{path}: no answer ({error})") from error
+        elapsed_ms = (time.perf_counter() - started) * 1000
+        return Reply(
+            reply.status, {name.lower(): value for name, value in reply.headers.items()}, reply.data, elapsed_ms
+        )
+
+    def predict(self, model: str, body: bytes) -> Reply:
+        """Asks a model for a prediction, whatever the answer is."""
+        return self.post(self.path_of(model), body)
+
+    def _signed(self, path: str, body: bytes, headers: dict[str, str]) -> dict[str, str]:
+        if self._token is not None:
+            return {**headers, "authorization": f"Bearer {self._token}"}
+        assert self._credentials is not None
+        with self._signing:  # temporary credentials are renewed in here
+            frozen = self._credentials.get_frozen_credentials()
+        request = AWSRequest("POST", self.url + path, data=body, headers=headers)
+        SigV4Auth(frozen, SERVICE, self._region).add_auth(request)
+        return dict(request.headers.items())
+
+
+def front_door_url(target: Target) -> str:
+    """The front door's address: of the HTTP API with the environment's name. Raises PredictError."""
+    wanted = front_door_api_name(target.environment)
+    pages = target.client("apigatewayv2").get_paginator("get_apis").paginate()
+    found = [api["ApiEndpoint"] for page in pages for api in page["Items"] if api["Name"] == wanted]
+    if len(found) != 1:
+        many = f"{len(found)} HTTP APIs are called {wanted}" if found else f"no HTTP API is called {wanted}"
+        raise PredictError(f"{target}: {many}; bring the platform up: {target.bring_up}")
+    return found[0].rstrip("/")
+
+
+def ask(target: Target, model: str, body: bytes, *, token: str | None = None) -> dict[str, Any]:
+    """One prediction. Returns answer, version, request_id and latency_ms (the client's). Raises PredictError."""
+    door = FrontDoor(target, token=token, connections=1)
+    reply = door.predict(model, body)
+    answer = _decoded(reply.body)
+    if reply.status != 200:
+        raise PredictError("\n".join(_told(target, model, reply, answer)))
+    return {
+        "answer": answer,
+        "version": reply.version,
+        "request_id": reply.request_id,
+        "latency_ms": round(reply.latency_ms, 2),
+    }
+
+
+def _told(target: Target, model: str, reply: Reply, answer: Any) -> list[str]:
+    """What an error reply says, for a person: the documented error, or the gateway's own message."""
+    error = answer.get("error") if isinstance(answer, dict) else None
+    if not isinstance(error, dict):
+        said = answer.get("message", answer) if isinstance(answer, dict) else answer
+        hint = {
+            401: "the front door takes a JWT: give one with --token",
+            403: "the credentials may not call this route: their role needs execute-api:Invoke on it",
+            429: "the front door's throttle is reached; wait a moment",
+        }.get(reply.status, "")
+        return [f"{model}: {reply.status} {said}" + (f" ({hint})" if hint else "")]
+    lines = [f"{model}: {reply.status} {error.get('code')}: {error.get('message')}"]
+    for problem in error.get("problems", ()):
+        lines.append(f"  {problem.get('field')}: {problem.get('rule')}")
+    if error.get("code") == "model_error":
+        endpoint = endpoint_name(target.environment, model)
+        lines += ["The container's last lines:", *(f"  {line}" for line in last_log_lines(target, endpoint))]
+    lines.append(f"request {reply.request_id}: mainstage predictions find {model} {reply.request_id}")
+    return lines
+
+
+def last_log_lines(target: Target, endpoint: str, count: int = 8) -> list[str]:
+    """The newest lines of an endpoint's container log; what could not be read is said instead."""
+    logs, group = target.client("logs"), f"/aws/sagemaker/Endpoints/{endpoint}"
+    try:
+        streams = logs.describe_log_streams(logGroupName=group, orderBy="LastEventTime", descending=True, limit=1)
+        if not streams["logStreams"]:
+            return [f"(none yet in {group})"]
+        stream = streams["logStreams"][0]["logStreamName"]
+        events = logs.get_log_events(logGroupName=group, logStreamName=stream, limit=count, startFromHead=False)
+    except ClientError as error:
+        return [f"({group} cannot be read: {error})"]
+    return [event["message"].rstrip() for event in events["events"]]
+
+
+def _decoded(answer: bytes) -> Any:
+    try:
+        return json.loads(answer)
+    except ValueError:
+        return answer.decode("utf-8", "replace")
