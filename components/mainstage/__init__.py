@@ -6,12 +6,19 @@ it finds
 in this namespace, and `pulumi.ComponentResource` itself would stop it.
 """
 
+from ._front_door_identity import FrontDoorIdentity
+from ._log_identity import PredictionLogIdentity
+from ._signature_args import SignatureArgs, SignatureFieldArgs
 from .encryption_key import EncryptionKey, EncryptionKeyArgs
+from .front_door import FrontDoor, FrontDoorArgs, JwtArgs
 from .guard_alarms import EndpointIdentity, GuardAlarms, GuardAlarmsArgs, SloArgs
 from .model_registry import ModelRegistry, ModelRegistryArgs
+from .model_route import ModelRoute, ModelRouteArgs
 from .model_service import CapacityArgs, KeptVersionArgs, ModelService, ModelServiceArgs
 from .network import ExistingVpcArgs, Network, NetworkArgs
 from .pager import Pager, PagerArgs
+from .prediction_log import PredictionLog, PredictionLogArgs
+from .pseudonym_key import PseudonymKey, PseudonymKeyArgs
 from .role_boundary import RoleBoundary, RoleBoundaryArgs
 from .sagemaker_endpoint import (
     AutoscalingArgs,
@@ -34,23 +41,36 @@ __all__ = [
     "EndpointIdentity",
     "EndpointNetworkArgs",
     "ExistingVpcArgs",
+    "FrontDoor",
+    "FrontDoorArgs",
+    "FrontDoorIdentity",
     "GuardAlarms",
     "GuardAlarmsArgs",
+    "JwtArgs",
     "KeptReleaseArgs",
     "KeptVersionArgs",
     "ModelRegistry",
     "ModelRegistryArgs",
+    "ModelRoute",
+    "ModelRouteArgs",
     "ModelService",
     "ModelServiceArgs",
     "Network",
     "NetworkArgs",
     "Pager",
     "PagerArgs",
+    "PredictionLog",
+    "PredictionLogArgs",
+    "PredictionLogIdentity",
+    "PseudonymKey",
+    "PseudonymKeyArgs",
     "RoleBoundary",
     "RoleBoundaryArgs",
     "SageMakerEndpoint",
     "SageMakerEndpointArgs",
     "SecureBucket",
     "SecureBucketArgs",
+    "SignatureArgs",
+    "SignatureFieldArgs",
     "SloArgs",
 ]

@@ -27,6 +27,18 @@ NETWORK = {
 SLO = {"p95_ms": 300.0, "p99_ms": 800.0, "error_ratio": 0.01}
 IMAGE = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
 
+SIGNATURE = {
+    "inputs": [
+        {"name": "sepal_length", "type": "double", "minimum": 0.0, "maximum": 30.0, "description": "in centimetres"},
+        {"name": "Petal_Width", "type": "double", "nullable": True},
+    ],
+    "outputs": [
+        {"name": "species", "type": "string", "categories": ["setosa", "virginica"]},
+        {"name": "confidence", "type": "double"},
+    ],
+    "confidence": "confidence",
+}
+
 COMPLETE: dict[str, dict[str, Any]] = {
     "EncryptionKey": {**ACCOUNT, "alias": "mainstage", "tags": {"team": "ml"}},
     "SecureBucket": {
@@ -94,6 +106,21 @@ COMPLETE: dict[str, dict[str, Any]] = {
         },
         "deployment": {"strategy": "canary", "percent": 10.0, "bake_minutes": 15.0},
         "slo": SLO,
+        "page_topic_arn": PAGE,
+        "ticket_topic_arn": TICKET,
+        "runbook_base_url": RUNBOOKS,
+        "permissions_boundary_arn": BOUNDARY_ARN,
+        "log_retention_days": 30.0,
+        "tags": {"team": "ml"},
+    },
+    "PredictionLog": {
+        **ACCOUNT,
+        "log_name": "dev-iris",
+        "model": "iris",
+        "signature": SIGNATURE,
+        "bucket_name": "mainstage-predictions",
+        "bucket_arn": "arn:aws:s3:::mainstage-predictions",
+        "kms_key_arn": KEY_ARN,
         "page_topic_arn": PAGE,
         "ticket_topic_arn": TICKET,
         "runbook_base_url": RUNBOOKS,

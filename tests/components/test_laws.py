@@ -43,6 +43,7 @@ def test_everything_exported_is_a_component_or_its_arguments() -> None:
         "ModelService",
         "Network",
         "Pager",
+        "PredictionLog",
         "RoleBoundary",
         "SageMakerEndpoint",
         "SecureBucket",
@@ -74,6 +75,7 @@ def test_it_can_be_built_twice_in_one_stack(component: str, args: Arguments) -> 
         "EncryptionKey": {"alias": "other"},
         "SageMakerEndpoint": {"endpoint_name": "other"},
         "ModelService": {"endpoint_name": "other"},
+        "PredictionLog": {"log_name": "other"},
     }
 
     def program() -> None:
@@ -100,6 +102,10 @@ def physical_name(resource: Registered) -> str | None:
         "aws:s3/bucket:Bucket": "bucket",
         "aws:sagemaker/modelPackageGroup:ModelPackageGroup": "modelPackageGroupName",
     }
+    # These have a name within another resource.
+    within = {"aws:cloudwatch/logStream:LogStream": "logGroupName", "aws:glue/catalogTable:CatalogTable": "databaseName"}
+    if resource.type in within:
+        return f"{resource.inputs[within[resource.type]]}/{resource.inputs['name']}"
     return resource.inputs.get(keys.get(resource.type, "name"))
 
 
