@@ -1,0 +1,161 @@
+"""Asynchronous invocations: queued by Lambda, tried again when the function fails or is throttled.
+
+Source: developer guide, "Error handling and retries for asynchronous invocations": two more attempts, a minute and two
+minutes later, at most six hours. Waiting goes by the cloud's clock.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import json
+import logging
+import threading
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+from moto.awslambda.utils import get_backend
+
+from infra.rehearsal.cloud.api import AwsError
+from infra.rehearsal.cloud.functions.host import functions_of
+from infra.rehearsal.cloud.functions.measures import NAMESPACE
+from infra.rehearsal.cloud.functions.surroundings import ASSUMED_BY
+from infra.rehearsal.cloud.overlay.lambda_settings import settings_of
+from infra.rehearsal.cloud.overlay.state import state_of
+
+if TYPE_CHECKING:
+    from infra.rehearsal.cloud.cloud import Cloud
+
+RETRY_SECONDS = (60, 120)
+OLDEST_SECONDS = 21_600
+_LOOK_SECONDS = 0.05
+_WORKERS = 4
+
+log = logging.getLogger(__name__)
+
+
+class _Event:
+    def __init__(self, region: str, name: str, qualifier: str | None, payload: bytes, at: datetime):
+        self.region = region
+        self.name = name
+        self.qualifier = qualifier
+        self.payload = payload
+        self.at = at
+        self.attempts = 0
+
+
+class Events:
+    """The queue of one cloud. Thread-safe."""
+
+    def __init__(self, cloud: Cloud):
+        self._cloud = cloud
+        self._numbers = itertools.count()
+        self._due: list[tuple[datetime, int, _Event]] = []
+        self._changed = threading.Condition()
+        self._closed = False
+        self._threads: list[threading.Thread] = []
+
+    def add(self, region: str, name: str, qualifier: str | None, payload: bytes) -> None:
+        """Takes an event. AwsError ResourceNotFoundException when there is no such function."""
+        functions_of(self._cloud).deployment(region, name, qualifier)
+        self._push(_Event(region, name, qualifier, payload, self._cloud.clock.now()), 0)
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _push(self, event: _Event, seconds: float) -> None:
+        with self._changed:
+            when = self._cloud.clock.now() + timedelta(seconds=seconds)
+            heapq.heappush(self._due, (when, next(self._numbers), event))
+            self._changed.notify()
+            if len(self._threads) < _WORKERS:
+                thread = threading.Thread(target=self._run, name="lambda-events", daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._closed and (not self._due or self._due[0][0] > self._cloud.clock.now()):
+                    # The clock may be advanced meanwhile, of which nobody tells.
+                    self._changed.wait(_LOOK_SECONDS if self._due else None)
+                if self._closed:
+                    return
+                event = heapq.heappop(self._due)[2]
+            try:
+                self._try(event)
+            except Exception:
+                log.exception("%s: an asynchronous invocation failed inside the emulated cloud", event.name)
+
+    def _try(self, event: _Event) -> None:
+        host = functions_of(self._cloud)
+        event.attempts += 1
+        try:
+            answer = host.invoke(event.region, event.name, event.payload, qualifier=event.qualifier)
+        except AwsError as refusal:
+            if refusal.code == "ResourceNotFoundException":
+                return  # deleted meanwhile
+            failure = refusal.message
+        else:
+            if not answer.function_error:
+                return
+            failure = answer.payload.decode("utf-8", "replace")
+        config = self._config(event)
+        retries = config.get("MaximumRetryAttempts", len(RETRY_SECONDS))
+        oldest = config.get("MaximumEventAgeInSeconds", OLDEST_SECONDS)
+        pause = RETRY_SECONDS[min(event.attempts, len(RETRY_SECONDS)) - 1]
+        now = self._cloud.clock.now()
+        if event.attempts <= retries and (now - event.at).total_seconds() + pause <= oldest:
+            self._push(event, pause)
+            return
+        self._bury(event, failure)
+
+    def _config(self, event: _Event) -> dict[str, Any]:
+        function: Any = get_backend(self._cloud.account_id, event.region).get_function(event.name, event.qualifier)
+        configs = function.event_invoke_config
+        return configs[0].config if configs else {}
+
+    def _bury(self, event: _Event, failure: str) -> None:
+        """To the dead-letter queue or topic, under the function's role (developer guide, "Dead-letter queues")."""
+        target = settings_of(self._cloud, event.region, event.name).dead_letter_target
+        if not target:
+            return
+        deployment = functions_of(self._cloud).deployment(event.region, event.name, event.qualifier)
+        session = self._cloud.assume_role(
+            deployment.role_arn, service=ASSUMED_BY, session_name=event.name, source_arn=deployment.arn
+        )
+        message, attributes = event.payload.decode("utf-8", "replace"), _attributes(failure)
+        try:
+            if ":sqs:" in target:
+                sqs: Any = session.client("sqs", region_name=event.region)
+                _, _, _, _, account, name = target.split(":")
+                url = f"https://sqs.{event.region}.amazonaws.com/{account}/{name}"
+                sqs.send_message(QueueUrl=url, MessageBody=message, MessageAttributes=attributes)
+            else:
+                sns: Any = session.client("sns", region_name=event.region)
+                sns.publish(TopicArn=target, Message=message, MessageAttributes=attributes)
+        except ClientError as refusal:
+            dimensions = {"FunctionName": event.name}
+            self._cloud.metrics.put(
+                NAMESPACE, "DeadLetterErrors", 1, region=event.region, dimensions=dimensions, unit="Count"
+            )
+            log.warning("%s: the dead letter was refused: %s", event.name, refusal)
+
+
+def _attributes(failure: str) -> dict[str, Any]:
+    try:
+        message = json.loads(failure).get("errorMessage", failure)
+    except (ValueError, AttributeError):
+        message = failure
+    return {
+        "ErrorCode": {"DataType": "Number", "StringValue": "200"},
+        "ErrorMessage": {"DataType": "String", "StringValue": str(message)[:1024] or "unknown"},
+    }
+
+
+def events_of(cloud: Cloud) -> Events:
+    """The queue of this cloud's asynchronous invocations."""
+    return state_of(cloud, Events)
