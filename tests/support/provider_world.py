@@ -396,6 +396,10 @@ SAMPLES: Mapping[str, Sample] = {
         "alarmDescription": "p99 over 250 ms",
         "tags": TAGS,
     },
+    "aws:cloudwatch/dashboard:Dashboard": lambda world: {
+        "dashboardName": "iris",
+        "dashboardBody": '{"widgets": [{"type": "text", "properties": {"markdown": "iris"}}]}',
+    },
     "aws:sagemaker/modelPackageGroup:ModelPackageGroup": lambda world: {
         "modelPackageGroupName": "iris",
         "modelPackageGroupDescription": "versions of iris",

@@ -253,6 +253,13 @@ IN_PLACE = [
         100000.0,
     ),
     InPlace(
+        "aws:cloudwatch/dashboard:Dashboard",
+        lambda world: {"dashboardBody": '{"widgets": []}'},
+        frozenset({"dashboardBody"}),
+        lambda world, made: world.cloud.client("cloudwatch").get_dashboard(DashboardName=made.id)["DashboardBody"],
+        '{"widgets": []}',
+    ),
+    InPlace(
         "aws:sagemaker/model:Model",
         lambda world: {"tags": {"team": "other"}},
         frozenset({"tags.team", "tags.cost-center"}),
