@@ -6,9 +6,11 @@ Pulumi hashes an archive by the names and contents of its members
 hash. Where the files lie on the machine that deploys reaches neither names nor hashes.
 """
 
+import ast
 import importlib.util
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -40,22 +42,59 @@ FUNCTION_NAME = Pattern(
 
 
 def function_archive(modules: Sequence[str], config: Optional[Mapping[str, Any]] = None) -> pulumi.AssetArchive:
-    """The archive of a function: `mainstage_runtime/<module>.py` for each module, the package's `__init__.py`, and
-    `config` as `mainstage.json` when there is one.
+    """The archive of a function: `mainstage_runtime/<module>.py` for each module and for what these import of the
+    package, its `__init__.py`, and `config` as `mainstage.json` when there is one.
 
     Raises ValueError for a module that the package does not have.
     """
-    folder = _package_folder()
-    assets: dict[str, Union[pulumi.Asset, pulumi.Archive]] = {}
-    for module in sorted({"__init__", *modules}):
-        path = folder / f"{module}.py"
-        if not path.is_file():
-            raise ValueError(f"{PACKAGE} has no module {module}")
-        assets[f"{PACKAGE}/{module}.py"] = pulumi.FileAsset(str(path))
+    assets: dict[str, Union[pulumi.Asset, pulumi.Archive]] = {
+        f"{PACKAGE}/{module}.py": pulumi.FileAsset(str(_module_path(module))) for module in archive_modules(modules)
+    }
     if config is not None:
         text = json.dumps(config, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         assets[CONFIG_FILE] = pulumi.StringAsset(text)
     return pulumi.AssetArchive(assets)
+
+
+def archive_modules(modules: Sequence[str]) -> list[str]:
+    """The modules with everything that they import of the package, by name, in order. A function that lacked one would
+    fail at its first call."""
+    found: set[str] = set()
+    waiting = ["__init__", *modules]
+    while waiting:
+        module = waiting.pop()
+        if module not in found:
+            found.add(module)
+            waiting += _imports(module)
+    return sorted(found)
+
+
+@cache
+def _imports(module: str) -> tuple[str, ...]:
+    """What a module imports of its own package, wherever the import stands in it."""
+    named: list[str] = []
+    for node in ast.walk(ast.parse(_module_path(module).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            named += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module == PACKAGE:
+            named += [f"{PACKAGE}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            named.append(node.module)
+    return tuple(name.removeprefix(f"{PACKAGE}.") for name in named if name.startswith(f"{PACKAGE}."))
+
+
+@cache
+def _module_path(module: str) -> Path:
+    """Where a module of the runtime package lies: beside this library, or wherever it is installed. It is not imported.
+
+    Raises ValueError when there is none.
+    """
+    found = importlib.util.find_spec(PACKAGE)
+    for folder in (found.submodule_search_locations if found else None) or ():
+        path = Path(folder).resolve() / f"{module}.py"
+        if path.is_file():
+            return path
+    raise ValueError(f"{PACKAGE} has no module {module}")
 
 
 def function_log_group_name(function_name: str) -> str:
@@ -184,11 +223,3 @@ def runtime_function(
         tags=dict(tags),
         opts=pulumi.ResourceOptions(parent=parent, depends_on=[log_group, role.policy]),
     )
-
-
-def _package_folder() -> Path:
-    """Where the runtime package lies: beside this library, or wherever it is installed. It is not imported."""
-    found = importlib.util.find_spec(PACKAGE)
-    if found is None or not found.submodule_search_locations:
-        raise ValueError(f"the package {PACKAGE} is not installed beside mainstage")
-    return Path(found.submodule_search_locations[0]).resolve()

@@ -11,7 +11,7 @@ from ._patterns import KEY_ARN, Pattern
 from ._policy import Statement, document
 from ._resolve import Reader
 
-_ALIAS = Pattern(
+ALIAS = Pattern(
     # https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateAlias.html
     r"(?!aws/)[a-zA-Z0-9/_-]+",
     "an alias without the leading alias/: letters, digits, / _ and -, not starting with aws/",
@@ -23,7 +23,7 @@ SERVICES = ("cloudwatch", "logs")
 
 # What an administrator of the account may do with the key. PutKeyPolicy has to be among them: KMS refuses a policy that
 # would lock its maker out. https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
-_ADMINISTRATION = (
+ADMINISTRATION = (
     "kms:CancelKeyDeletion",
     "kms:CreateAlias",
     "kms:DeleteAlias",
@@ -100,7 +100,7 @@ def _resolve(name: str, args: EncryptionKeyArgs) -> _Resolved:
     )
     resolved = _Resolved(
         account=account,
-        alias=reader.plain("alias", _ALIAS, default=name),
+        alias=reader.plain("alias", ALIAS, default=name),
         description=reader.plain(
             "description", Pattern(r".+", "one line of text", maximum=8192), default=f"Encrypts the data of {name}"
         ),
@@ -121,13 +121,13 @@ def key_policy(account: Account, services: tuple[str, ...]) -> list[Statement]:
             sid="AdministeredByThisAccount",
             reason="policies of this account say who administers the key; without it nobody could change it",
             principals={"AWS": [root]},
-            actions=_ADMINISTRATION,
+            actions=ADMINISTRATION,
             resources=["*"],
             attached_to_resource=True,
         ),
         Statement(
             sid="UsedThroughPoliciesOfThisAccount",
-            reason="roles read and write encrypted objects, archives and topics with their own policies",
+            reason="roles read and write encrypted objects, archives, topics and queues with their own policies",
             principals={"AWS": [root]},
             actions=_USE,
             resources=["*"],
@@ -135,7 +135,8 @@ def key_policy(account: Account, services: tuple[str, ...]) -> list[Statement]:
         ),
         Statement(
             sid="GrantedToAwsServicesOfThisAccount",
-            reason="SageMaker encrypts an instance's storage volume through a grant that it makes for itself",
+            reason="SageMaker (storage volumes), Lambda (environment variables) and Firehose (what it buffers) use the "
+            "key through grants that they make for themselves, as whoever deploys",
             principals={"AWS": [root]},
             actions=["kms:CreateGrant"],
             resources=["*"],

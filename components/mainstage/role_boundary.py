@@ -32,7 +32,8 @@ class RoleBoundaryArgs(AccountArgs):
     policy_name: NotRequired[str]
     """Name of the managed policy. Omitted: the component's name."""
     bucket_names: list[str]
-    """Buckets whose objects the roles may reach at most: the registry and the capture bucket, for example."""
+    """Buckets whose objects the roles may reach at most: those of the registry, of captured requests and of the
+    prediction logs, for example."""
     image_account_ids: NotRequired[list[str]]
     """AWS accounts whose images in ECR the roles may pull, beside this account's own. Omitted: the accounts that own
     the runtime presets' images in the region."""
@@ -93,19 +94,26 @@ def boundary_statements(
         ),
         Statement(
             sid="Objects",
-            reason="archives are read from the registry, captured requests are written to the capture bucket",
-            actions=["s3:GetObject", "s3:PutObject"],
+            reason="archives are read from the registry; captured requests and prediction records are written",
+            actions=["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"],
             resources=[f"{bucket}/*" for bucket in buckets],
         ),
         Statement(
+            # https://docs.aws.amazon.com/firehose/latest/dev/controlling-access.html#using-iam-s3
+            sid="Buckets",
+            reason="Firehose looks at its bucket, and at uploads that it has not finished",
+            actions=["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"],
+            resources=buckets,
+        ),
+        Statement(
             sid="Keys",
-            reason="what lies in the buckets is encrypted with keys of this account",
-            actions=["kms:Decrypt", "kms:GenerateDataKey"],
+            reason="buckets and queues are encrypted with keys of this account, pseudonyms made with one of them",
+            actions=["kms:Decrypt", "kms:GenerateDataKey", "kms:GenerateMac"],
             resources=[account.arn("kms", "key/*")],
         ),
         Statement(
             sid="Logs",
-            reason="containers and flow logs write to log groups of this account",
+            reason="containers, functions, streams and flow logs write to log groups of this account",
             actions=["logs:CreateLogStream", "logs:DescribeLogGroups", "logs:DescribeLogStreams", "logs:PutLogEvents"],
             resources=[account.arn("logs", "log-group:*")],
         ),
@@ -121,6 +129,46 @@ def boundary_statements(
             reason="SageMaker reads the guard alarms of a release under the endpoint's role",
             actions=["cloudwatch:DescribeAlarms"],
             resources=[account.arn("cloudwatch", "alarm:*")],
+        ),
+        Statement(
+            sid="Predictions",
+            reason="a front door asks its endpoint",
+            actions=["sagemaker:InvokeEndpoint"],
+            resources=[account.arn("sagemaker", "endpoint/*")],
+        ),
+        Statement(
+            sid="Records",
+            reason="records go to a stream, from the front door and from the spool",
+            actions=["firehose:PutRecord", "firehose:PutRecordBatch"],
+            resources=[account.arn("firehose", "deliverystream/*")],
+        ),
+        Statement(
+            sid="Spools",
+            reason="what a stream does not take waits in a queue, and is read from there",
+            actions=[
+                "sqs:ChangeMessageVisibility",
+                "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes",
+                "sqs:ReceiveMessage",
+                "sqs:SendMessage",
+            ],
+            resources=[account.arn("sqs", "*")],
+        ),
+        Statement(
+            sid="Transforms",
+            reason="a stream calls the function that checks its records",
+            actions=["lambda:GetFunctionConfiguration", "lambda:InvokeFunction"],
+            resources=[account.arn("lambda", "function:*")],
+        ),
+        Statement(
+            sid="Tables",
+            reason="a stream reads the schema of the table that it writes for",
+            actions=["glue:GetTable", "glue:GetTableVersion", "glue:GetTableVersions"],
+            resources=[
+                account.arn("glue", "catalog"),
+                account.arn("glue", "database/*"),
+                account.arn("glue", "table/*"),
+            ],
         ),
         Statement(
             sid="NetworkInterfaces",

@@ -64,8 +64,11 @@ class SageMakerEndpoint(pulumi.ComponentResource):
         taken = self._execution_role(resolved, group_id)
         fleet = self._fleet(resolved, taken, group_id, [taken.policy, *rules])
         config_name = f"{resolved.endpoint_name}-awaiting"
+        self._configuration_names: dict[str, str] = {}
         if resolved.release is not None:
             config_name = config_name_of(fleet, resolved.release)
+            releases = (resolved.release, *resolved.keep)
+            self._configuration_names = {str(each.version): config_name_of(fleet, each) for each in releases}
         self.identity = {
             "endpoint_name": resolved.endpoint_name,
             "endpoint_arn": resolved.account.arn("sagemaker", f"endpoint/{resolved.endpoint_name}"),
@@ -106,6 +109,12 @@ class SageMakerEndpoint(pulumi.ComponentResource):
                 "identity": self.identity,
             }
         )
+
+    @property
+    def configuration_names(self) -> dict[str, str]:
+        """Names of the endpoint configurations by version, of what is served and of what is kept: the metric dimension
+        `EndpointConfigName`. Empty while awaiting."""
+        return dict(self._configuration_names)
 
     def grant_invoke(self, role_name: pulumi.Input[str], *, grantee: str = "caller") -> "aws.iam.RolePolicy":
         """Lets a role invoke this endpoint and nothing else. `grantee` names the caller, once for each grant."""
