@@ -25,6 +25,34 @@ NETWORK = {
     "s3_prefix_list_id": "pl-6da54004",
 }
 SLO = {"p95_ms": 300.0, "p99_ms": 800.0, "error_ratio": 0.01}
+FRONT_DOOR = {
+    "api_id": "a1b2c3d4e5",
+    "api_endpoint": "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com",
+    "execution_arn": "arn:aws:execute-api:eu-west-1:111111111111:a1b2c3d4e5",
+    "authorizer_id": "",
+    "authorization_type": "AWS_IAM",
+    "stage_name": "$default",
+}
+LOG = {
+    "log_name": "prod-iris",
+    "stream_name": "prod-iris-predictions",
+    "stream_arn": "arn:aws:firehose:eu-west-1:111111111111:deliverystream/prod-iris-predictions",
+    "spool_url": "https://sqs.eu-west-1.amazonaws.com/111111111111/prod-iris-spool",
+    "spool_arn": "arn:aws:sqs:eu-west-1:111111111111:prod-iris-spool",
+    "kms_key_arn": KEY_ARN,
+}
+PSEUDONYM_KEY_ARN = "arn:aws:kms:eu-west-1:111111111111:key/0b1c2d3e-0000-4000-8000-000000000002"
+IDENTITY = {
+    "endpoint_name": "prod-iris",
+    "endpoint_arn": "arn:aws:sagemaker:eu-west-1:111111111111:endpoint/prod-iris",
+    "endpoint_config_name": "prod-iris-v7-0123abcd",
+    "variant_name": "stable",
+    "model_name": "iris",
+    "guard_alarm_names": {
+        guard: f"prod-iris-guard-{guard}"
+        for guard in ("errors", "p95", "p99", "front-door-p99", "drift", "confidence", "stop")
+    },
+}
 IMAGE = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
 
 SIGNATURE = {
@@ -47,6 +75,33 @@ COMPLETE: dict[str, dict[str, Any]] = {
         "kms_key_arn": KEY_ARN,
         "write_once_prefixes": ["models/"],
         "expire_days": 365.0,
+        "tags": {"team": "ml"},
+    },
+    "PseudonymKey": {**ACCOUNT, "alias": "mainstage-pseudonyms", "tags": {"team": "ml"}},
+    "FrontDoor": {
+        **ACCOUNT,
+        "api_name": "mainstage-prod",
+        "kms_key_arn": KEY_ARN,
+        "throttle_requests_per_second": 500.0,
+        "throttle_burst": 800.0,
+        "log_retention_days": 30.0,
+        "permissions_boundary_arn": BOUNDARY_ARN,
+        "tags": {"team": "ml"},
+    },
+    "ModelRoute": {
+        **ACCOUNT,
+        "route_name": "prod-iris",
+        "model": "iris",
+        "environment_label": "prod",
+        "front_door": FRONT_DOOR,
+        "signature": SIGNATURE,
+        "endpoint": IDENTITY,
+        "configurations": {"7": "prod-iris-v7-0123abcd", "6": "prod-iris-v6-4567cdef"},
+        "log": LOG,
+        "pseudonym_key_arn": PSEUDONYM_KEY_ARN,
+        "kms_key_arn": KEY_ARN,
+        "permissions_boundary_arn": BOUNDARY_ARN,
+        "log_retention_days": 30.0,
         "tags": {"team": "ml"},
     },
     "RoleBoundary": {**ACCOUNT, "bucket_names": ["mainstage-registry", "mainstage-capture"]},
