@@ -13,6 +13,7 @@ from infra.catalog.schema import (
     Slo,
 )
 from infra.catalog.signature import Signature, SignatureField
+from infra.catalog.signature_file import record_signature
 
 __all__ = [
     "Autoscaling",
@@ -29,6 +30,7 @@ __all__ = [
     "check_limits",
     "json_schema",
     "load_catalog",
+    "record_signature",
     "set_awaiting",
     "set_keep",
     "set_stable",

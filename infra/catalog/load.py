@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from infra.catalog.overlay import merge, written_at
 from infra.catalog.schema import EnvironmentOverlay, Model
+from infra.catalog.signature_file import signature_problems
 from infra.problems import InputError, Problem, nearest, shown
 from infra.sections import known_keys, problems_of
 from infra.settings.schema import ENVIRONMENTS
@@ -87,6 +88,7 @@ def load_catalog(root: Path, environment: str) -> Catalog:
         problems += found
         if read_model:
             model, source = read_model
+            problems += signature_problems(root, model, source)
             models[model.model] = model
             sources[model.model] = source
     for name, documents in named_by.items():

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from infra import settings
-from infra.catalog import Model, load_catalog
+from infra.catalog import Model, load_catalog, record_signature
 from infra.cli import common
 from infra.cli.output import emit, say, working
 from infra.registry import status as live
@@ -123,6 +123,12 @@ def push_command(
         )
     for warning in done.warnings:
         say(f"[yellow]note:[/yellow] {warning}", as_json=as_json)
+    if written := record_signature(common.root(), model):
+        say(
+            f"wrote {os.path.relpath(written)}: what predictions of {name} are logged with from now on. Commit it: "
+            "a later signature is held against it",
+            as_json=as_json,
+        )
     emit(done, as_json=as_json, render=_pushed_text)
 
 

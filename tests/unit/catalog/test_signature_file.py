@@ -1,0 +1,216 @@
+"""The signature that has been logged: written by a push, and never taken back by a later catalog."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from infra.catalog import CatalogError, load_catalog, record_signature
+from infra.catalog.signature_file import signature_path
+
+CARD = """\
+model: card
+owner: ml-platform
+runtime: sklearn-1.4-2
+signature:
+  inputs:
+    - {name: token, type: string, pii: true}
+    - {name: Amount, type: double}
+  outputs:
+    - {name: fraud, type: boolean}
+awaiting: true
+capacity: {instance_type: ml.m5.large}
+"""
+
+LOGGED = """\
+{
+  "schema": 1,
+  "model": "card",
+  "inputs": [
+    {"name": "token", "type": "string", "pii": "hash"},
+    {"name": "Amount", "type": "double", "pii": "keep"}
+  ],
+  "outputs": [
+    {"name": "fraud", "type": "boolean", "pii": "keep"}
+  ]
+}
+"""
+
+Declare = Callable[[str], None]
+
+
+@pytest.fixture
+def declare(tmp_path: Path) -> Declare:
+    """Writes the model file; the committed signature lies beside it once it was pushed."""
+    (tmp_path / "stacks" / "models").mkdir(parents=True)
+
+    def write(text: str) -> None:
+        (tmp_path / "stacks" / "models" / "card.yaml").write_text(text)
+
+    write(CARD)
+    return write
+
+
+def pushed(root: Path) -> Path | None:
+    return record_signature(root, load_catalog(root, "dev").models["card"])
+
+
+def problems(root: Path, environment: str = "dev") -> list[str]:
+    with pytest.raises(CatalogError) as refused:
+        load_catalog(root, environment)
+    return [str(problem) for problem in refused.value.problems]
+
+
+def test_the_first_push_writes_what_is_logged(tmp_path: Path, declare: Declare) -> None:
+    assert pushed(tmp_path) == signature_path(tmp_path, "card")
+    assert signature_path(tmp_path, "card").read_text() == LOGGED
+    assert json.loads(LOGGED)["model"] == "card"
+    assert sorted(path.name for path in (tmp_path / "stacks" / "models").iterdir()) == [
+        "card.signature.json",
+        "card.yaml",
+    ]
+
+
+def test_a_push_of_the_same_signature_leaves_the_file_alone(tmp_path: Path, declare: Declare) -> None:
+    pushed(tmp_path)
+    path = signature_path(tmp_path, "card")
+    before = path.stat()
+    assert pushed(tmp_path) is None
+    assert (path.stat().st_mtime_ns, path.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+
+
+def test_nothing_is_refused_before_anything_was_logged(tmp_path: Path, declare: Declare) -> None:
+    declare(CARD.replace("type: double", "type: integer"))
+    assert list(load_catalog(tmp_path, "prod").models) == ["card"]
+
+
+def test_a_signature_may_grow_and_the_file_grows_with_the_next_push(tmp_path: Path, declare: Declare) -> None:
+    pushed(tmp_path)
+    grown = CARD.replace("    - {name: token", "    - {name: country, type: string, pii: drop}\n    - {name: token")
+    declare(
+        grown.replace("{name: fraud, type: boolean}", "{name: fraud, type: boolean}\n    - {name: score, type: double}")
+    )
+    assert signature_path(tmp_path, "card").read_text() == LOGGED
+    assert pushed(tmp_path) is not None
+    now = json.loads(signature_path(tmp_path, "card").read_text())
+    # In the order in which they came, wherever they stand in the catalog.
+    assert [field["name"] for field in now["inputs"]] == ["token", "Amount", "country"]
+    assert now["inputs"][2] == {"name": "country", "type": "string", "pii": "drop"}
+    assert [field["name"] for field in now["outputs"]] == ["fraud", "score"]
+
+
+def test_what_is_no_column_may_change(tmp_path: Path, declare: Declare) -> None:
+    pushed(tmp_path)
+    amount = "{name: amount, type: double, required: false, nullable: true, minimum: 0, description: in euros}"
+    declare(CARD.replace("{name: Amount, type: double}", amount).replace("pii: true", "pii: hash"))
+    assert pushed(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "    - {name: Amount, type: double}\n",
+            "",
+            "stacks/models/card.yaml:5: signature.inputs: Amount (double) is gone, and has been logged "
+            "(stacks/models/card.signature.json); got no such field; allowed: fields may be added, never removed; "
+            "fix: keep Amount with required: false; rows that have it stay readable",
+        ),
+        (
+            "Amount, type: double",
+            "amount_eur, type: double",
+            "stacks/models/card.yaml:5: signature.inputs: Amount (double) is gone, and has been logged "
+            "(stacks/models/card.signature.json); got no such field; did you mean amount_eur?; allowed: fields may be "
+            "added, never removed; fix: keep Amount with required: false; rows that have it stay readable",
+        ),
+        (
+            "Amount, type: double",
+            "Amount, type: integer",
+            "stacks/models/card.yaml:7: signature.inputs[1].type: Amount has been logged with another type "
+            "(stacks/models/card.signature.json); got integer; allowed: double; fix: leave Amount as it was, and give "
+            "the new meaning a new name",
+        ),
+        (
+            "Amount, type: double",
+            "Amount, type: array<double>",
+            "stacks/models/card.yaml:7: signature.inputs[1].type: Amount has been logged with another type "
+            "(stacks/models/card.signature.json); got array<double>; allowed: double; fix: leave Amount as it was, and "
+            "give the new meaning a new name",
+        ),
+        (
+            "Amount, type: double",
+            "Amount, type: double, pii: drop",
+            "stacks/models/card.yaml:7: signature.inputs[1].pii: Amount has been logged with another treatment of "
+            "personal data (stacks/models/card.signature.json); got drop; allowed: keep; fix: leave Amount as it was, "
+            "and give the new meaning a new name",
+        ),
+        (
+            "type: string, pii: true",
+            "type: string",
+            "stacks/models/card.yaml:6: signature.inputs[0].pii: token has been logged with another treatment of "
+            "personal data (stacks/models/card.signature.json); got keep; allowed: hash; fix: leave token as it was, "
+            "and give the new meaning a new name",
+        ),
+        (
+            "fraud, type: boolean",
+            "fraud, type: string",
+            "stacks/models/card.yaml:9: signature.outputs[0].type: fraud has been logged with another type "
+            "(stacks/models/card.signature.json); got string; allowed: boolean; fix: leave fraud as it was, and give "
+            "the new meaning a new name",
+        ),
+    ],
+)
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_what_was_logged_is_never_taken_back(
+    tmp_path: Path, declare: Declare, environment: str, old: str, new: str, said: str
+) -> None:
+    pushed(tmp_path)
+    declare(CARD.replace(old, new))
+    assert problems(tmp_path, environment) == [said]
+
+
+def test_every_break_is_told_at_once_and_nothing_is_written(tmp_path: Path, declare: Declare) -> None:
+    model = load_catalog(tmp_path, "dev").models["card"]
+    pushed(tmp_path)
+    declare(CARD.replace("Amount, type: double", "Amount, type: integer, pii: true").replace("token", "key"))
+    assert len(problems(tmp_path)) == 3
+    signature_path(tmp_path, "card").write_text(LOGGED.replace("double", "timestamp"))
+    with pytest.raises(
+        ValueError, match=r"card\.signature\.json: signature\.inputs: Amount has been logged with another"
+    ):
+        record_signature(tmp_path, model)
+    assert signature_path(tmp_path, "card").read_text() == LOGGED.replace("double", "timestamp")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "is no record of a signature: no JSON (Expecting property name"),
+        ("[]", "is no record of a signature: its schema is not 1"),
+        (LOGGED.replace('"schema": 1', '"schema": 2'), "is no record of a signature: its schema is not 1"),
+        (LOGGED.replace('"outputs"', '"output"'), "outputs is no list of fields with name, type and pii"),
+        (LOGGED.replace('"pii": "hash"', '"pii": true'), "inputs is no list of fields with name, type and pii"),
+    ],
+)
+def test_a_broken_file_is_refused_and_not_overwritten(tmp_path: Path, declare: Declare, text: str, said: str) -> None:
+    model = load_catalog(tmp_path, "dev").models["card"]
+    signature_path(tmp_path, "card").write_text(text)
+    (problem,) = problems(tmp_path)
+    assert problem.startswith("stacks/models/card.signature.json:1: ")
+    assert said in problem
+    assert "restore it with `git checkout`" in problem
+    with pytest.raises(ValueError, match=r"card\.signature\.json"):
+        record_signature(tmp_path, model)
+    assert signature_path(tmp_path, "card").read_text() == text
+
+
+def test_the_shipped_models_hold_to_what_is_committed(root: Path) -> None:
+    committed = sorted((root / "stacks" / "models").glob("*.signature.json"))
+    assert [path.name for path in committed] == ["iris.signature.json"]
+    iris = load_catalog(root, "prod").models["iris"]
+    logged = json.loads(committed[0].read_text())
+    for side in ("inputs", "outputs"):
+        assert {field["name"] for field in logged[side]} <= {field.name for field in getattr(iris.signature, side)}
