@@ -155,6 +155,16 @@ def _stream(call: Call, value: str) -> bool:
     return parts.resource.removeprefix("deliverystream/") in _backend(call, "firehose").delivery_streams
 
 
+def _of_http_api(records: str, prefix: str = "") -> Callable[[Call, str], bool]:
+    """A part of the HTTP API that the call names. Without the API nothing is said here: the call is refused for it."""
+
+    def exists(call: Call, value: str) -> bool:
+        api = _backend(call, "apigatewayv2").apis.get(call.params.get("ApiId"))
+        return api is None or value.removeprefix(prefix) in getattr(api, records)
+
+    return exists
+
+
 def _cluster(call: Call, value: str) -> bool:
     return value in _backend(call, "eks").clusters
 
@@ -186,6 +196,8 @@ TOPIC = Kind("SNS topic", _topic)
 QUEUE = Kind("SQS queue", _queue)
 QUEUE_OR_TOPIC = Kind("queue or topic", _by_service(sqs=_queue, sns=_topic))
 FUNCTION = Kind("Lambda function", _function)
+INTEGRATION = Kind("integration", _of_http_api("integrations", "integrations/"))
+AUTHORIZER = Kind("authorizer", _of_http_api("authorizers"))
 LOG_GROUP = Kind("log group", _log_group)
 CLUSTER = Kind("EKS cluster", _cluster)
 ALARM_ACTION = Kind("alarm action", _by_service(sns=_topic, function=_function))

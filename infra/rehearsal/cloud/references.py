@@ -226,6 +226,18 @@ TABLE: tuple[Reference, ...] = (
         "InvalidParameterValueException",
     ),
     *_rows(
+        "apigatewayv2",
+        "CreateRoute UpdateRoute",
+        {"Target": kinds.INTEGRATION, "AuthorizerId": kinds.AUTHORIZER},
+        "BadRequestException",
+    ),
+    *_rows(
+        "apigatewayv2",
+        "CreateStage UpdateStage",
+        {"AccessLogSettings.DestinationArn": kinds.LOG_GROUP},
+        "BadRequestException",
+    ),
+    *_rows(
         "events",
         "PutTargets",
         {"Targets[].Arn": kinds.TARGET, "Targets[].RoleArn": kinds.ROLE},
