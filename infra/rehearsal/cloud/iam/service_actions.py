@@ -287,11 +287,29 @@ def _interface_of_permission(call: Call) -> Sequence[str]:
     return [arn(call, "ec2", f"network-interface/{interface}") for interface in interfaces or ["*"]]
 
 
+_ACCESS_LOGGING = (
+    "logs:CreateLogDelivery",
+    "logs:CreateLogGroup",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+)
+"""What a user needs on * to activate the access log of an HTTP API: API Gateway developer guide, "Configure logging for
+HTTP APIs", "Permissions to activate logging" (that all of them are asked for at the call is unconfirmed)."""
+
+
 def _apigateway(call: Call) -> list[Need]:
     """API Gateway's actions are HTTP verbs on the path of the management API, which has no account in its ARN."""
     path = call.request.url.partition("://")[2].partition("/")[2].partition("?")[0]
     resource = arn(call, "apigateway", f"/{path.removeprefix('v2/')}").replace(f":{call.account_id}:", "::")
-    return [Need(f"apigateway:{call.request.method.upper()}", resource)]
+    needs = [Need(f"apigateway:{call.request.method.upper()}", resource)]
+    if (call.params.get("AccessLogSettings") or {}).get("DestinationArn"):
+        # Developer guide, "Configure logging for HTTP APIs", permissions to activate logging.
+        needs += [Need(action) for action in _ACCESS_LOGGING]
+    return needs
 
 
 BY_SERVICE: dict[str, Resources] = {
