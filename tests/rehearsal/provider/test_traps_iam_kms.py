@@ -244,3 +244,16 @@ def test_alias_names_that_aws_refuses(engine: Driver, name: str) -> None:
     with pytest.raises(CheckFailed) as caught:
         engine.preview(ALIAS, "a", name=name, targetKeyId="1234")
     assert "must begin with alias/" in caught.value.failures["name"]
+
+
+def test_hmac_key_makes_macs_and_its_rotation_is_refused(engine: Driver, cloud: Cloud) -> None:
+    hmac = {"keyUsage": "GENERATE_VERIFY_MAC", "customerMasterKeySpec": "HMAC_256", "deletionWindowInDays": 7}
+    key = engine.create(KEY, "pseudonyms", **hmac)
+    assert (key.outputs["keyUsage"], key.outputs["customerMasterKeySpec"]) == ("GENERATE_VERIFY_MAC", "HMAC_256")
+    assert key.outputs["enableKeyRotation"] is False
+    assert engine.changed(key, **hmac) == {}
+    assert engine.changed(key, **(hmac | {"customerMasterKeySpec": "HMAC_512"})) == {"customerMasterKeySpec": True}
+    mac = cloud.client("kms").generate_mac(KeyId=key.id, Message=b"m", MacAlgorithm="HMAC_SHA_256")["Mac"]
+    assert len(mac) == 32
+    with pytest.raises(ProviderError, match="UnsupportedOperationException"):
+        engine.update(key, **hmac, enableKeyRotation=True)

@@ -163,6 +163,7 @@ def _kms(call: Call) -> Keys:
         {
             "EncryptionAlgorithm": "kms:encryptionalgorithm",
             "SigningAlgorithm": "kms:signingalgorithm",
+            "MacAlgorithm": "kms:macalgorithm",
             "BypassPolicyLockoutSafetyCheck": "kms:bypasspolicylockoutsafetycheck",
             "PendingWindowInDays": "kms:scheduledkeydeletionpendingwindowindays",
             "GranteePrincipal": "kms:granteeprincipal",
