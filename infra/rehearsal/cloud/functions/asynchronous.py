@@ -124,9 +124,7 @@ class Events:
         if not target:
             return
         deployment = functions_of(self._cloud).deployment(event.region, event.name, event.qualifier)
-        session = self._cloud.assume_role(
-            deployment.role_arn, service=ASSUMED_BY, session_name=event.name, source_arn=deployment.arn
-        )
+        session = self._cloud.assume_role(deployment.role_arn, service=ASSUMED_BY, session_name=event.name)
         message, attributes = event.payload.decode("utf-8", "replace"), _attributes(failure)
         try:
             if ":sqs:" in target:

@@ -41,6 +41,7 @@ INIT_SECONDS = 10.0
 """The init phase of an on-demand function (developer guide, "Lambda execution environment lifecycle")."""
 ACCOUNT_CONCURRENCY = 1000
 """An account's default; a young account may have less (developer guide, "Lambda quotas")."""
+FLUSH_SECONDS = 2.0
 _Key = tuple[str, str]
 
 
@@ -99,8 +100,8 @@ class Functions:
             environment = self._begin(deployment, invocation)
         except InitFailed as failure:
             invocation.answer(failure.payload, "Unhandled")
-            self._leave(deployment)
             publish_invocation(self._cloud, deployment, invocation, busy)
+            self._leave(deployment)
             return Answer(failure.payload, "Unhandled", deployment.version)
         except BaseException:
             self._leave(deployment)
@@ -130,7 +131,13 @@ class Functions:
         return sorted(one.pid for pool in pools for one in pool.members())
 
     def flush(self) -> None:
-        """Returns when every line that was written so far has reached CloudWatch Logs, or is lost."""
+        """Returns when every line that was written so far has reached CloudWatch Logs, or is lost.
+
+        Waits before that, two seconds at most, for the invocations under way to end.
+        """
+        deadline = time.monotonic() + FLUSH_SECONDS
+        while self._busy.total() and time.monotonic() < deadline:
+            time.sleep(0.002)
         for log in self._logs():
             log.drain()
             log.ship()
@@ -288,7 +295,7 @@ class Functions:
         API Gateway's execution log shows status 403 with this sentence)."""
         try:
             principal = self._cloud.principals.assume(
-                deployment.role_arn, service=ASSUMED_BY, session_name=deployment.name, source_arn=deployment.arn
+                deployment.role_arn, service=ASSUMED_BY, session_name=deployment.name
             )
         except AwsError:
             text = "The role defined for the function cannot be assumed by Lambda."
@@ -342,14 +349,13 @@ class Functions:
         if invocation.timed_out:
             ms = min(ms, deployment.timeout_seconds * 1000)
         with self._lock:
-            key = (deployment.region, deployment.name)
-            busy = self._busy[key]
-            self._busy[key] -= 1
+            busy = self._busy[deployment.region, deployment.name]
         assert environment.log is not None
         environment.log.note(
             f"END RequestId: {invocation.request_id}", _report_line(environment, invocation, ms, failed=failed)
         )
         publish_invocation(self._cloud, deployment, invocation, busy, duration_ms=ms, failed=failed)
+        self._leave(deployment)
         invocation.over.set()
 
     def _logs(self) -> list[EnvironmentLog]:
