@@ -9,6 +9,7 @@ in this namespace, and `pulumi.ComponentResource` itself would stop it.
 from ._front_door_identity import FrontDoorIdentity
 from ._log_identity import PredictionLogIdentity
 from ._signature_args import SignatureArgs, SignatureFieldArgs
+from .dashboard import Dashboard, DashboardArgs, DashboardModelArgs
 from .encryption_key import EncryptionKey, EncryptionKeyArgs
 from .front_door import FrontDoor, FrontDoorArgs, JwtArgs
 from .guard_alarms import EndpointIdentity, GuardAlarms, GuardAlarmsArgs, SloArgs
@@ -34,6 +35,9 @@ from .secure_bucket import SecureBucket, SecureBucketArgs
 __all__ = [
     "AutoscalingArgs",
     "CapacityArgs",
+    "Dashboard",
+    "DashboardArgs",
+    "DashboardModelArgs",
     "DataCaptureArgs",
     "DeploymentArgs",
     "EncryptionKey",

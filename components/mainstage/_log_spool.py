@@ -10,6 +10,7 @@ import pulumi_aws as aws
 
 from ._account import Account
 from ._lambda_function import function_log_group, function_role, runtime_function
+from ._log_names import LogNames
 from ._policy import Statement, Text, document, via_service
 
 REPLAY_MODULES = ("clients", "emf", "replay")
@@ -50,7 +51,7 @@ class Spool:
 
     @property
     def queue_name(self) -> str:
-        return f"{self.log_name}-spool"
+        return LogNames(self.log_name).spool
 
     @property
     def queue_arn(self) -> str:
@@ -58,7 +59,7 @@ class Spool:
 
     @property
     def dead_name(self) -> str:
-        return f"{self.log_name}-spool-dead"
+        return LogNames(self.log_name).dead_letters
 
     @property
     def dead_arn(self) -> str:
@@ -66,7 +67,7 @@ class Spool:
 
     @property
     def replay_name(self) -> str:
-        return f"{self.log_name}-replay"
+        return LogNames(self.log_name).replay
 
 
 def replay_statements(spool: Spool) -> list[Statement]:

@@ -15,6 +15,7 @@ from ._lambda_function import (
     function_role_name,
     runtime_function,
 )
+from ._log_names import LogNames
 from ._log_tables import records_prefix
 from ._policy import Statement, Text, join, via_service
 from ._roles import ServiceRole, service_role
@@ -52,7 +53,7 @@ class Delivery:
 
     @property
     def stream_name(self) -> str:
-        return f"{self.log_name}-predictions"
+        return LogNames(self.log_name).stream
 
     @property
     def stream_arn(self) -> str:
@@ -60,7 +61,7 @@ class Delivery:
 
     @property
     def transform_name(self) -> str:
-        return f"{self.log_name}-transform"
+        return LogNames(self.log_name).transform
 
     @property
     def log_group_name(self) -> str:

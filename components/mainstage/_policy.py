@@ -85,7 +85,7 @@ class Statement:
 def document(statements: Sequence[Statement]) -> pulumi.Input[str]:
     """The policy document as JSON. A plain string when every part is known now, so that a preview shows it."""
     body = {"Version": "2012-10-17", "Statement": [statement.block() for statement in statements]}
-    return pulumi.Output.json_dumps(body) if _holds_output(body) else json.dumps(body)
+    return pulumi.Output.json_dumps(body) if holds_output(body) else json.dumps(body)
 
 
 def trust(service: str, *, account_id: str, source_arn: Optional[str]) -> str:
@@ -129,11 +129,12 @@ def join(*parts: Text) -> Text:
     return "".join(known) if len(known) == len(parts) else pulumi.Output.concat(*parts)
 
 
-def _holds_output(value: object) -> bool:
+def holds_output(value: object) -> bool:
+    """Whether an Output stands anywhere in the value."""
     if isinstance(value, pulumi.Output):
         return True
     if isinstance(value, Mapping):
-        return any(_holds_output(item) for item in value.values())
+        return any(holds_output(item) for item in value.values())
     if isinstance(value, list | tuple):
-        return any(_holds_output(item) for item in value)
+        return any(holds_output(item) for item in value)
     return False

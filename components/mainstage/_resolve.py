@@ -332,8 +332,10 @@ class Reader:
         return Reader(self.component, self.name, value, args_type, path=self._full(field), problems=self._problems)
 
     def sections(self, field: str, args_type: type, *, maximum: Optional[int] = None) -> list["Reader"]:
-        """A reader for each item of a list of nested arguments; empty when it was left out."""
-        values = self._list(field, "a set of named arguments", 0, maximum, ())
+        """A reader for each item of a list of nested arguments; empty when it was left out, which is refused when it is
+        required."""
+        default = _MISSING if field in self._required else ()
+        values = self._list(field, "a set of named arguments", 0, maximum, default)
         readers = []
         for index, value in enumerate(values):
             path = f"{field}[{index}]"

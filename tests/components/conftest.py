@@ -168,6 +168,28 @@ COMPLETE: dict[str, dict[str, Any]] = {
         "log_retention_days": 30.0,
         "tags": {"team": "ml"},
     },
+    "Dashboard": {
+        **ACCOUNT,
+        "dashboard_name": "mainstage-dev-iris",
+        "models": [
+            {
+                "model": "iris",
+                "log": LOG,
+                "function_name": "dev-iris-front-door",
+                "workgroup_name": "mainstage-dev-iris",
+                "endpoint": {
+                    "endpoint_name": "dev-iris",
+                    "endpoint_arn": "arn:aws:sagemaker:eu-west-1:111111111111:endpoint/dev-iris",
+                    "endpoint_config_name": "dev-iris-v7-0123abcd",
+                    "variant_name": "stable",
+                    "model_name": "iris",
+                    "guard_alarm_names": {"errors": "dev-iris-guard-errors", "p99": "dev-iris-guard-p99"},
+                },
+                "configurations": {"10": "dev-iris-v10-4567cdef", "7": "dev-iris-v7-0123abcd"},
+            }
+        ],
+        "runbook_base_url": RUNBOOKS,
+    },
     "PredictionLog": {
         **ACCOUNT,
         "log_name": "dev-iris",

@@ -37,6 +37,7 @@ def children(result: Result, component: str) -> tuple[Registered, list[Registere
 
 def test_everything_exported_is_a_component_or_its_arguments() -> None:
     assert COMPONENTS == [
+        "Dashboard",
         "EncryptionKey",
         "FrontDoor",
         "GuardAlarms",
@@ -81,6 +82,7 @@ def test_it_can_be_built_twice_in_one_stack(component: str, args: Arguments) -> 
         "SageMakerEndpoint": {"endpoint_name": "other"},
         "ModelService": {"endpoint_name": "other"},
         "PredictionLog": {"log_name": "other"},
+        "Dashboard": {"dashboard_name": "other"},
     }
 
     def program() -> None:
@@ -107,6 +109,7 @@ def test_it_can_be_built_twice_in_one_stack(component: str, args: Arguments) -> 
 def physical_name(resource: Registered) -> str | None:
     """The name that a resource takes in AWS, where the program gives one; side resources have none of their own."""
     keys = {
+        "aws:cloudwatch/dashboard:Dashboard": "dashboardName",
         "aws:s3/bucket:Bucket": "bucket",
         "aws:sagemaker/modelPackageGroup:ModelPackageGroup": "modelPackageGroupName",
     }
@@ -186,7 +189,8 @@ def _unknown(value: Any, hint: Any, unknown: pulumi.Output[Any]) -> Any:
 
 
 @pytest.mark.parametrize(
-    "component", [name for name in COMPONENTS if name not in ("EncryptionKey", "PseudonymKey", "RoleBoundary")]
+    "component",
+    [name for name in COMPONENTS if name not in ("Dashboard", "EncryptionKey", "PseudonymKey", "RoleBoundary")],
 )
 def test_a_wrong_value_that_becomes_known_later_is_refused_then(component: str, args: Arguments) -> None:
     fields = [key for key, value in args(component).items() if key.endswith("_arn") and isinstance(value, str)]
