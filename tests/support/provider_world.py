@@ -103,6 +103,33 @@ class World:
         return self.engine.create("aws:iam/policy:Policy", "world", name="world", policy=allow("s3:ListBucket"))
 
     @functools.cached_property
+    def http_api(self) -> Resource:
+        return self.engine.create("aws:apigatewayv2/api:Api", "world", name="world", protocolType="HTTP")
+
+    @functools.cached_property
+    def integration(self) -> Resource:
+        return self.engine.create(
+            "aws:apigatewayv2/integration:Integration",
+            "world",
+            apiId=self.http_api.id,
+            integrationType="AWS_PROXY",
+            integrationUri=f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:world",
+            payloadFormatVersion="2.0",
+        )
+
+    @functools.cached_property
+    def authorizer(self) -> Resource:
+        return self.engine.create(
+            "aws:apigatewayv2/authorizer:Authorizer",
+            "world",
+            apiId=self.http_api.id,
+            name="world",
+            authorizerType="JWT",
+            identitySources=["$request.header.Authorization"],
+            jwtConfiguration={"issuer": "https://issuer.example", "audiences": ["predictions"]},
+        )
+
+    @functools.cached_property
     def archive_url(self) -> str:
         """A model archive in the bucket."""
         buffer = io.BytesIO()
@@ -217,6 +244,7 @@ IMAGES_OLDER_THAN_TEN = json.dumps(
     }
 )
 
+NO_DETAILS = {"dataTraceEnabled": False, "detailedMetricsEnabled": False}
 TAGS = {"team": "ml", "cost-center": "42"}
 
 SAMPLES: Mapping[str, Sample] = {
@@ -399,6 +427,47 @@ SAMPLES: Mapping[str, Sample] = {
     "aws:cloudwatch/dashboard:Dashboard": lambda world: {
         "dashboardName": "iris",
         "dashboardBody": '{"widgets": [{"type": "text", "properties": {"markdown": "iris"}}]}',
+    },
+    "aws:apigatewayv2/api:Api": lambda world: {
+        "name": "mainstage-dev",
+        "protocolType": "HTTP",
+        "description": "predictions",
+        "tags": TAGS,
+    },
+    "aws:apigatewayv2/stage:Stage": lambda world: {
+        "apiId": world.http_api.id,
+        "name": "$default",
+        "autoDeploy": True,
+        "accessLogSettings": {
+            "destinationArn": world.log_group.outputs["arn"],
+            "format": '{"requestId":"$context.requestId"}',
+        },
+        "defaultRouteSettings": {**NO_DETAILS, "throttlingBurstLimit": 20, "throttlingRateLimit": 10},
+        "routeSettings": [{**NO_DETAILS, "routeKey": "$default", "throttlingBurstLimit": 2, "throttlingRateLimit": 1}],
+        "stageVariables": {"color": "blue"},
+        "tags": TAGS,
+    },
+    "aws:apigatewayv2/integration:Integration": lambda world: {
+        "apiId": world.http_api.id,
+        "integrationType": "AWS_PROXY",
+        "integrationUri": f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:front-door",
+        "payloadFormatVersion": "2.0",
+        "timeoutMilliseconds": 15000,
+    },
+    "aws:apigatewayv2/route:Route": lambda world: {
+        "apiId": world.http_api.id,
+        "routeKey": "POST /v1/models/iris/predictions",
+        "target": f"integrations/{world.integration.id}",
+        "authorizationType": "JWT",
+        "authorizerId": world.authorizer.id,
+        "authorizationScopes": ["predict", "read"],
+    },
+    "aws:apigatewayv2/authorizer:Authorizer": lambda world: {
+        "apiId": world.http_api.id,
+        "name": "people",
+        "authorizerType": "JWT",
+        "identitySources": ["$request.header.Authorization"],
+        "jwtConfiguration": {"issuer": "https://issuer.example", "audiences": ["predictions"]},
     },
     "aws:sagemaker/modelPackageGroup:ModelPackageGroup": lambda world: {
         "modelPackageGroupName": "iris",

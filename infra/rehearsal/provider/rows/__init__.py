@@ -14,6 +14,7 @@ from infra.rehearsal.provider.rows import (
     ecr,
     endpoints,
     gateways,
+    http_apis,
     iam,
     kms,
     lifecycle,
@@ -40,6 +41,7 @@ def _table(*groups: Iterable[Row]) -> Mapping[str, Row]:
 ROWS: Mapping[str, Row] = _table(
     network.ROWS,
     gateways.ROWS,
+    http_apis.ROWS,
     routes.ROWS,
     vpc_endpoints.ROWS,
     security_groups.ROWS,
