@@ -152,7 +152,9 @@ def _stream(call: Call, value: str) -> bool:
     parts = arns.split(value)
     if _elsewhere(call, value, other_region_too=True) or parts is None:
         return True
-    return parts.resource.removeprefix("deliverystream/") in _backend(call, "firehose").delivery_streams
+    from infra.rehearsal.cloud.overlay.firehose_store import streams_of  # the overlay imports this module
+
+    return (call.region, parts.resource.removeprefix("deliverystream/")) in streams_of(call.cloud).by_name
 
 
 def _of_http_api(records: str, prefix: str = "") -> Callable[[Call, str], bool]:

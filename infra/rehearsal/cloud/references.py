@@ -215,6 +215,18 @@ TABLE: tuple[Reference, ...] = (
         "InvalidArgumentException",
     ),
     *_rows(
+        "firehose",
+        "UpdateDestination",
+        {f"ExtendedS3DestinationUpdate.{path}": kind for path, kind in _S3_DESTINATION.items()},
+        "InvalidArgumentException",
+    ),
+    *_rows(
+        "firehose",
+        "CreateDeliveryStream StartDeliveryStreamEncryption",
+        {"DeliveryStreamEncryptionConfigurationInput.KeyARN": kinds.KEY},
+        "InvalidKMSResourceException",
+    ),
+    *_rows(
         "lambda",
         "CreateFunction UpdateFunctionConfiguration",
         {

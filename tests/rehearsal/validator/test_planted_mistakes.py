@@ -228,8 +228,19 @@ MISTAKES: list[tuple[str, str, dict[str, Any], str, str]] = [
             "ExtendedS3DestinationConfiguration": {
                 "RoleARN": "arn:aws:iam::111111111111:role/r",
                 "BucketARN": "arn:aws:s3:::b",
-                "BufferingHints": {"SizeInMBs": 5},
+                "BufferingHints": {"SizeInMBs": 5, "IntervalInSeconds": 60},
                 "DynamicPartitioningConfiguration": {"Enabled": True},
+                "Prefix": "day=!{partitionKeyFromLambda:day}/",
+                "ErrorOutputPrefix": "bad/!{firehose:error-output-type}/",
+                "ProcessingConfiguration": {
+                    "Enabled": True,
+                    "Processors": [
+                        {
+                            "Type": "Lambda",
+                            "Parameters": [{"ParameterName": "LambdaArn", "ParameterValue": "arn:aws:lambda:f"}],
+                        }
+                    ],
+                },
             },
         },
         "ExtendedS3DestinationConfiguration.BufferingHints.SizeInMBs",

@@ -62,6 +62,7 @@ _PASSED_ROLES: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {
         ("S3DestinationConfiguration.RoleARN", "firehose.amazonaws.com"),
         ("IcebergDestinationConfiguration.RoleARN", "firehose.amazonaws.com"),
     ),
+    ("firehose", "UpdateDestination"): (("ExtendedS3DestinationUpdate.RoleARN", "firehose.amazonaws.com"),),
     ("glue", "CreateJob"): (("Role", "glue.amazonaws.com"),),
     ("glue", "CreateCrawler"): (("Role", "glue.amazonaws.com"),),
     ("events", "PutRule"): (("RoleArn", "events.amazonaws.com"),),

@@ -215,6 +215,15 @@ def _sagemaker(call: Call) -> list[KeyUse]:
     return [_granting(call, key, ("kms:CreateGrant",), "sagemaker", "AccessDeniedException")] if key else []
 
 
+def _firehose(call: Call) -> list[KeyUse]:
+    """Firehose makes itself a grant in the caller's name (API reference, DeliveryStreamEncryptionConfigurationInput).
+    That a new stream is refused at once, as StartDeliveryStreamEncryption is, is unconfirmed."""
+    key = (call.params.get("DeliveryStreamEncryptionConfigurationInput") or {}).get("KeyARN")
+    if call.operation not in ("CreateDeliveryStream", "StartDeliveryStreamEncryption") or not key:
+        return []
+    return [_granting(call, key, ("kms:CreateGrant",), "firehose", "InvalidKMSResourceException")]
+
+
 def _key_of_configuration(call: Call) -> str:
     from infra.rehearsal.cloud.overlay.sagemaker_store import sagemaker_of  # the overlay imports this package
 
@@ -231,6 +240,7 @@ def _granting(call: Call, key: str, actions: tuple[str, ...], service: str, code
 
 _BY_SERVICE: dict[str, Callable[[Call], list[KeyUse]]] = {
     "ecr": _ecr,
+    "firehose": _firehose,
     "logs": _logs,
     "s3": _s3,
     "sagemaker": _sagemaker,

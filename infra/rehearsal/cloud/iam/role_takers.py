@@ -57,7 +57,9 @@ def delivery_role(call: Call) -> None:
         if role:
             text = f"Firehose is unable to assume role {role}. Please check the role provided."
             refusal = AwsError("InvalidArgumentException", text, 400)
-            _try(call, role, "firehose.amazonaws.com", lambda refusal=refusal: refusal)
+            stream = f"deliverystream/{call.params['DeliveryStreamName']}"
+            source = f"arn:{partition_of(call.region)}:firehose:{call.region}:{call.account_id}:{stream}"
+            _try(call, role, "firehose.amazonaws.com", lambda refusal=refusal: refusal, source)
 
 
 @after("ec2", "DescribeFlowLogs")

@@ -1,4 +1,4 @@
-"""S3 buckets, SQS queues, SNS topics, Firehose buffers, Lambda sizes."""
+"""S3 buckets, SQS queues, SNS topics, Lambda sizes."""
 
 from __future__ import annotations
 
@@ -123,19 +123,6 @@ def topic_name(params: Params, partial: bool) -> Iterator[Finding]:
         return
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,256}|[A-Za-z0-9_-]{1,251}\.fifo", name):
         yield Finding("Name", f"{shown(name)} is no topic name: 1 to 256 of A-Z, a-z, 0-9, '-' and '_'")
-
-
-@rule("firehose", "CreateDeliveryStream")
-def firehose_buffer(params: Params, partial: bool) -> Iterator[Finding]:
-    """https://docs.aws.amazon.com/firehose/latest/dev/dynamic-partitioning.html"""
-    target = params.get("ExtendedS3DestinationConfiguration") or {}
-    size = (target.get("BufferingHints") or {}).get("SizeInMBs")
-    for member in ("DynamicPartitioningConfiguration", "DataFormatConversionConfiguration"):
-        if (target.get(member) or {}).get("Enabled") and size is not None and size < 64:
-            yield Finding(
-                "ExtendedS3DestinationConfiguration.BufferingHints.SizeInMBs",
-                f"is {size}, at least 64 is needed with {member}",
-            )
 
 
 @rule("lambda", "CreateFunction", "UpdateFunctionConfiguration")

@@ -1,0 +1,66 @@
+"""The delivering process's clients: short-lived credentials of the stream's roles, against the one door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+RENEW_BEFORE_SECONDS = 60
+INVOKE_SECONDS = 310
+"""Firehose waits five minutes for its function (guide, "Data transformation")."""
+
+
+class RoleRefused(Exception):
+    """Firehose cannot take a role: it is gone, or its trust policy says no."""
+
+
+@dataclass
+class _Session:
+    session: Any
+    expires: float
+    clients: dict[tuple[str, str], Any]
+
+
+class Clients:
+    """Clients by role, service and region; made anew when the role's credentials are about to expire.
+
+    credentials: gives a role's keys (access_key_id, secret_access_key, session_token, expires) or raises RoleRefused.
+    """
+
+    def __init__(self, url: str, credentials: Callable[[str], Mapping[str, Any]], now: Callable[[], datetime]):
+        self._url = url
+        self._credentials = credentials
+        self._now = now
+        self._sessions: dict[str, _Session] = {}
+
+    def client(self, role: str, service: str, region: str) -> Any:
+        held = self._sessions.get(role)
+        if held is None or self._now().timestamp() > held.expires - RENEW_BEFORE_SECONDS:
+            keys = self._credentials(role)
+            session = boto3.Session(
+                aws_access_key_id=keys["access_key_id"],
+                aws_secret_access_key=keys["secret_access_key"],
+                aws_session_token=keys["session_token"],
+            )
+            held = self._sessions[role] = _Session(session, keys["expires"], {})
+        found = held.clients.get((service, region))
+        if found is None:
+            found = held.clients[service, region] = held.session.client(
+                service,
+                region_name=region,
+                endpoint_url=self._url,
+                config=Config(
+                    # Firehose repeats by rules of its own.
+                    retries={"total_max_attempts": 1},
+                    read_timeout=INVOKE_SECONDS,
+                    request_checksum_calculation="when_required",
+                    response_checksum_validation="when_required",
+                    s3={"addressing_style": "path"},
+                ),
+            )
+        return found
