@@ -63,8 +63,11 @@ class Distribution:
         self.set_maximum = max(self.set_maximum, maximum)
 
     def merge(self, other: Distribution) -> None:
-        for value, count in other.counts.items():
-            self.add(value, count)
+        if self.counts:
+            for value, count in other.counts.items():
+                self.add(value, count)
+        else:
+            self.counts = other.counts.copy()
         self.set_count += other.set_count
         self.set_sum += other.set_sum
         self.set_minimum = min(self.set_minimum, other.set_minimum)
@@ -98,23 +101,26 @@ class Distribution:
         """
         if self.set_count or not self.counts or min(self.counts) < 0:
             return None
-        ordered = sorted(self.counts.items())
-        samples = math.fsum(count for _, count in ordered)
+        ordered = sorted(self.counts)
+        samples = math.fsum(self.counts.values())
         rank = percent / 100 * (samples - 1)
         below, share = math.floor(rank), rank - math.floor(rank)
-        low = _value_at(ordered, below)
-        if share == 0:
-            return low
-        return low + (_value_at(ordered, below + 1) - low) * share
+        low, high = self._values_at(ordered, samples, below, below + 1)
+        return low if share == 0 else low + (high - low) * share
 
-
-def _value_at(ordered: list[tuple[float, float]], rank: int) -> float:
-    seen = 0.0
-    for value, count in ordered:
-        seen += count
-        if rank < seen:
-            return value
-    return ordered[-1][0]
+    def _values_at(self, ordered: list[float], samples: float, *ranks: int) -> list[float]:
+        """The values at these ranks, which rise; the largest value beyond the last rank."""
+        if samples == len(ordered) and max(self.counts.values()) == 1:  # each value once, as latencies are
+            return [ordered[min(rank, len(ordered) - 1)] for rank in ranks]
+        found: list[float] = []
+        seen = 0.0
+        for value in ordered:
+            seen += self.counts[value]
+            while len(found) < len(ranks) and ranks[len(found)] < seen:
+                found.append(value)
+            if len(found) == len(ranks):
+                return found
+        return found + [ordered[-1]] * (len(ranks) - len(found))
 
 
 def percentile_of(statistic: str) -> float:
@@ -145,13 +151,19 @@ class Datapoint:
     values: Distribution
 
 
+_Series = dict[tuple[int, str], Distribution]
+"""A metric's buckets by the second that they begin at and their unit."""
+
+
 class MetricStore:
     """All metrics of the account. `region` keeps the regions apart. Safe for many threads."""
 
     def __init__(self, clock: Clock):
         self._clock = clock
         self._lock = threading.Lock()
-        self._buckets: dict[tuple[str, Metric], dict[tuple[int, str], Distribution]] = {}
+        self._buckets: dict[tuple[str, Metric], _Series] = {}
+        self._known: dict[tuple[str, str, str, tuple[tuple[str, str], ...]], _Series] = {}
+        """The same series by what callers give, dimensions in their order: a put finds its series with one look."""
 
     def put(
         self,
@@ -168,7 +180,8 @@ class MetricStore:
     ) -> None:
         """Adds a value. `at` is now when omitted; `unit` is one of CloudWatch's; `resolution_seconds` is 60 or 1."""
         with self._lock:
-            self._bucket(Metric.of(namespace, name, dimensions), region, unit, at, resolution_seconds).add(value, count)
+            counts = self._bucket(namespace, name, dimensions, region, unit, at, resolution_seconds).counts
+            counts[value] = counts.get(value, 0.0) + count
 
     def put_set(
         self,
@@ -187,7 +200,7 @@ class MetricStore:
     ) -> None:
         """Adds a statistic set: count, sum, minimum and maximum of values that are not known one by one."""
         with self._lock:
-            bucket = self._bucket(Metric.of(namespace, name, dimensions), region, unit, at, resolution_seconds)
+            bucket = self._bucket(namespace, name, dimensions, region, unit, at, resolution_seconds)
             bucket.add_set(count=count, total=total, minimum=minimum, maximum=maximum)
 
     def datapoints(
@@ -268,13 +281,29 @@ class MetricStore:
         """Forgets everything."""
         with self._lock:
             self._buckets.clear()
+            self._known.clear()
 
     def _bucket(
-        self, metric: Metric, region: str, unit: str, at: datetime | None, resolution_seconds: int
+        self,
+        namespace: str,
+        name: str,
+        dimensions: Mapping[str, str] | None,
+        region: str,
+        unit: str,
+        at: datetime | None,
+        resolution_seconds: int,
     ) -> Distribution:
         second = int((at or self._clock.now()).timestamp())
         second -= second % resolution_seconds
-        return self._buckets.setdefault((region, metric), {}).setdefault((second, unit), Distribution())
+        key = (region, namespace, name, tuple(dimensions.items()) if dimensions else ())
+        series = self._known.get(key)
+        if series is None:
+            series = self._buckets.setdefault((region, Metric.of(namespace, name, dimensions)), {})
+            self._known[key] = series
+        bucket = series.get((second, unit))
+        if bucket is None:
+            bucket = series[second, unit] = Distribution()
+        return bucket
 
 
 def _aligned(start: datetime, period_seconds: int) -> int:
