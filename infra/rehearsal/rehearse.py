@@ -60,10 +60,11 @@ class Options:
 class Rehearsal:
     """One rehearsal and what it holds open: the emulated cloud with its model processes, its loopback server.
 
-    Use as a context manager: leaving it ends every process and removes the run's folder.
+    Use as a context manager: leaving it ends every process and removes the run's folder. A `cloud` that is given is
+    one that runs already, empty, of the environment's account and region; it stays open.
     """
 
-    def __init__(self, options: Options, progress: Tell = lambda _: None):
+    def __init__(self, options: Options, progress: Tell = lambda _: None, *, cloud: Cloud | None = None):
         self.options = options
         self.root = options.root
         self.tell = progress
@@ -72,7 +73,8 @@ class Rehearsal:
         self.report = Report(options.environment, loaded.account_id, loaded.region)
         self.environments = PresetEnvironments(self.root / ".mainstage" / "environments")
         self.folder = pointer.make_run_folder(self.root)
-        self.cloud = Cloud(
+        self._borrowed = cloud is not None
+        self.cloud = cloud or Cloud(
             account_id=loaded.account_id,
             region=loaded.region,
             directory=self.folder / "cloud",
@@ -80,14 +82,16 @@ class Rehearsal:
         )
 
     def __enter__(self) -> Rehearsal:
-        self.cloud.start()
+        if not self._borrowed:
+            self.cloud.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         pointer.remove(self.root)
-        self.cloud.close()
+        if not self._borrowed:
+            self.cloud.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def run(self) -> Report:
