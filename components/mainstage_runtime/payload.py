@@ -211,7 +211,7 @@ def _problem(place: str, field: Mapping[str, Any], value: Any) -> Problem:
     is_type = IS_TYPE[inner or kind]
     if (inner and type(value) is not list) or not all(map(is_type, elements)):
         told = f"{_shown(value)} is no {kind}"
-        if type(value) is int and is_type in (is_integer, is_double):
+        if type(value) is int and not inner and is_type in (is_integer, is_double):
             told = f"{_shown(value)} is beyond 64 bits"
         return Problem(place, _told(value), f"type {kind}", told, place)
     low, high = field.get("minimum"), field.get("maximum")
