@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.config import Config
 
 from infra.rehearsal.cloud import functions
 from infra.rehearsal.cloud.cloud import Cloud
@@ -86,14 +87,24 @@ class Bench:
         answer = self.lambdas.invoke(FunctionName=name, Payload=json.dumps(event).encode(), **options)
         return json.loads(answer["Payload"].read()), answer.get("FunctionError", "")
 
+    def lambdas_once(self) -> Any:
+        """A client that does not try again what is throttled."""
+        return self.cloud.session().client("lambda", config=Config(retries={"total_max_attempts": 1}))
+
     def pids(self, name: str = "f") -> list[int]:
         return functions.pids(self.cloud, name)
 
     def log_lines(self, name: str = "f") -> list[str]:
         """What has reached the function's log group, stream by stream."""
         functions.flush(self.cloud)
+        return self.log_lines_now(name)
+
+    def log_lines_now(self, name: str = "f") -> list[str]:
+        """Without waiting for invocations under way."""
         group = f"/aws/lambda/{name}"
         found: list[str] = []
+        if not self.logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]:
+            return found
         for stream in self.logs.describe_log_streams(logGroupName=group)["logStreams"]:
             page = self.logs.get_log_events(
                 logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True
@@ -104,9 +115,7 @@ class Bench:
     def metric(self, name: str, statistic: str = "Sum", *, namespace: str = "AWS/Lambda", **dimensions: str) -> Any:
         functions.flush(self.cloud)  # metrics come when the invocation is over, after the reply
         dimensions = dimensions or {"FunctionName": "f"}
-        return self.cloud.metrics.statistic(
-            namespace, name, statistic, region=self.cloud.region, dimensions=dimensions
-        )
+        return self.cloud.metrics.statistic(namespace, name, statistic, region=self.cloud.region, dimensions=dimensions)
 
 
 @pytest.fixture

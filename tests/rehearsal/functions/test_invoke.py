@@ -13,6 +13,8 @@ from botocore.exceptions import ClientError
 
 from .conftest import LOGGING, TRUST, Bench, zipped
 
+IMPORT = "Runtime.ImportModuleError"
+
 
 def refusal(call: Any, *args: Any, **options: Any) -> tuple[str, str, int]:
     """Code, message and HTTP status of a refused call."""
@@ -66,11 +68,11 @@ def test_an_exception_is_a_function_error_with_type_message_and_trace(bench: Ben
 @pytest.mark.parametrize(
     ("source", "handler", "kind", "message"),
     [
-        ("import nowhere", "app.handler", "Runtime.ImportModuleError", "Unable to import module 'app': No module named 'nowhere'"),
-        ("import pulumi", "app.handler", "Runtime.ImportModuleError", "Unable to import module 'app': No module named 'pulumi'"),
-        ("import infra", "app.handler", "Runtime.ImportModuleError", "Unable to import module 'app': No module named 'infra'"),
+        ("import nowhere", "app.handler", IMPORT, "Unable to import module 'app': No module named 'nowhere'"),
+        ("import pulumi", "app.handler", IMPORT, "Unable to import module 'app': No module named 'pulumi'"),
+        ("import infra", "app.handler", IMPORT, "Unable to import module 'app': No module named 'infra'"),
         ("x = 1", "app.handler", "Runtime.HandlerNotFound", "Handler 'handler' missing on module 'app'"),
-        ("x = 1", "other.handler", "Runtime.ImportModuleError", "Unable to import module 'other': No module named 'other'"),
+        ("x = 1", "other.handler", IMPORT, "Unable to import module 'other': No module named 'other'"),
         ("1 / 0", "app.handler", "ZeroDivisionError", "division by zero"),
         ("def handler(e, c):\n    return {1, 2}", "app.handler", "Runtime.MarshalError",
          "Unable to marshal response: Object of type set is not JSON serializable"),
@@ -141,7 +143,7 @@ def test_the_sdk_acts_under_the_role_and_only_under_it(bench: Bench) -> None:
                 return [found, type(error).__name__]
     """)
 
-    assert bench.invoke({})[0] == ["arn:aws:sts::111111111111:assumed-role/f-role/f", "ClientError"]
+    assert bench.invoke({})[0] == ["arn:aws:sts::111111111111:assumed-role/f-role/f", "AccessDenied"]
 
     bench.allow("f-role", LOGGING, {"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"})
     assert bench.invoke({})[0] is None
@@ -266,15 +268,17 @@ def test_a_role_that_is_gone_or_no_longer_trusts_lambda(bench: Bench) -> None:
 
 def test_the_key_of_the_variables_must_be_usable(bench: Bench) -> None:
     kms: Any = bench.cloud.client("kms")
-    key = kms.create_key()["KeyMetadata"]["Arn"]
-    bench.deploy("import os\ndef handler(event, context):\n    return os.environ['OWN']", KMSKeyArn=key,
+    key = kms.create_key()["KeyMetadata"]
+    bench.deploy("import os\ndef handler(event, context):\n    return os.environ['OWN']", KMSKeyArn=key["Arn"],
                  Environment={"Variables": {"OWN": "b"}})  # fmt: skip
 
-    kms.disable_key(KeyId=key)
+    kms.disable_key(KeyId=key["KeyId"])
     code, message, status = refusal(bench.lambdas.invoke, FunctionName="f")
     assert (code, status) == ("KMSDisabledException", 502)
-    assert message.startswith("Lambda was unable to decrypt the environment variables because the KMS key used is disabled.")
-    kms.enable_key(KeyId=key)
+    assert message.startswith(
+        "Lambda was unable to decrypt the environment variables because the KMS key used is disabled."
+    )
+    kms.enable_key(KeyId=key["KeyId"])
     assert bench.invoke({}) == ("b", "")
 
 
@@ -289,5 +293,6 @@ def test_the_log_says_once_that_versions_differ(bench: Bench) -> None:
 
     said = [line for line in bench.log_lines() if "Rehearsal" in line]
 
-    assert said == [f"INIT_START Runtime Version: python:{sys.version.split()[0]}\tRehearsal: runs on {own}, the function asks for {other}"]  # fmt: skip
+    version = f"INIT_START Runtime Version: python:{sys.version.split()[0]}"
+    assert said == [f"{version}\tRehearsal: runs on {own}, the function asks for {other}"]
     assert not any("Rehearsal" in line for line in bench.log_lines("same"))

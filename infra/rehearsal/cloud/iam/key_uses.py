@@ -224,6 +224,28 @@ def _firehose(call: Call) -> list[KeyUse]:
     return [_granting(call, key, ("kms:CreateGrant",), "firehose", "InvalidKMSResourceException")]
 
 
+def _lambda(call: Call) -> list[KeyUse]:
+    """Lambda makes itself a grant in the caller's name and encrypts the variables (developer guide, "Securing Lambda
+    environment variables"). The wording is that of hashicorp/terraform-provider-aws issues."""
+    key = call.params.get("KMSKeyArn")
+    if call.operation not in ("CreateFunction", "UpdateFunctionConfiguration") or not key:
+        return []
+
+    def words(kind: str, text: str) -> AwsError:
+        del kind
+        sentence = (
+            "Lambda was unable to configure access to your environment variables because the KMS key is invalid for"
+            f" CreateGrant. Please check your KMS key settings. KMS Exception: {text}"
+        )
+        return AwsError("InvalidParameterValueException", sentence, 400)
+
+    via = f"lambda.{call.region}.amazonaws.com"
+    return [
+        KeyUse(key, ("kms:CreateGrant",), call.principal, via, words, for_resource=True),
+        KeyUse(key, ("kms:Encrypt",), call.principal, via, words),
+    ]
+
+
 def _key_of_configuration(call: Call) -> str:
     from infra.rehearsal.cloud.overlay.sagemaker_store import sagemaker_of  # the overlay imports this package
 
@@ -241,6 +263,7 @@ def _granting(call: Call, key: str, actions: tuple[str, ...], service: str, code
 _BY_SERVICE: dict[str, Callable[[Call], list[KeyUse]]] = {
     "ecr": _ecr,
     "firehose": _firehose,
+    "lambda": _lambda,
     "logs": _logs,
     "s3": _s3,
     "sagemaker": _sagemaker,

@@ -186,10 +186,22 @@ def _glue(call: Call) -> Sequence[str]:
 
 
 def _athena(call: Call) -> Sequence[str]:
-    name = call.params.get("WorkGroup") or (call.params.get("Name") if "WorkGroup" in call.operation else None)
-    if name or call.operation in ("StartQueryExecution", "GetQueryExecution", "GetQueryResults", "StopQueryExecution"):
-        return [arn(call, "athena", f"workgroup/{name or 'primary'}")]
-    return _named(call, "athena", {"ResourceARN": "{}"})
+    """Every action of Athena's that knows a resource is asked about a workgroup: that of the execution or of the named
+    query, where the call names one of those (Service Authorization Reference, Amazon Athena)."""
+    from infra.rehearsal.cloud.overlay.athena_store import athena_of  # the overlay imports this package
+
+    params, athena = call.params, athena_of(call.cloud)
+    if params.get("ResourceARN"):
+        return [params["ResourceARN"]]
+    names = {params.get("WorkGroup") or (params.get("Name") if "WorkGroup" in call.operation else None)}
+    for query_id in (params.get("QueryExecutionId"), *(params.get("QueryExecutionIds") or ())):
+        execution = athena.executions.get((call.region, query_id or ""))
+        names.add(execution.workgroup if execution is not None else None)
+    for query_id in (params.get("NamedQueryId"), *(params.get("NamedQueryIds") or ())):
+        names.add(athena.named.get((call.region, query_id or ""), {}).get("WorkGroup"))
+    if call.operation == "ListWorkGroups":
+        return []
+    return [arn(call, "athena", f"workgroup/{name}") for name in sorted(filter(None, names)) or ["primary"]]
 
 
 def _events(call: Call) -> Sequence[str]:
@@ -342,6 +354,11 @@ BY_OPERATION: dict[tuple[str, str], Resources] = {
     ("kms", "CreateKey"): lambda _: [],
     ("kms", "GenerateRandom"): lambda _: [],
     ("kms", "ListAliases"): lambda _: [],
+    ("lambda", "CreateEventSourceMapping"): lambda _: [],
+    ("lambda", "UpdateEventSourceMapping"): lambda call: [
+        arn(call, "lambda", f"event-source-mapping:{call.params['UUID']}")
+    ],
+    ("lambda", "ListEventSourceMappings"): lambda _: [],
     ("logs", "ListTagsForResource"): _log_group_tags,
     ("logs", "ListTagsLogGroup"): _log_group_tags,
     ("logs", "TagLogGroup"): _log_group_tags,

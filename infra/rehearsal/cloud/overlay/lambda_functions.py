@@ -10,6 +10,7 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
+from moto.awslambda.exceptions import UnknownFunctionException
 from moto.awslambda.utils import get_backend
 from moto.s3.models import s3_backends
 
@@ -30,9 +31,12 @@ def _invalid(message: str) -> AwsError:
 
 
 def function_named(call: Call) -> Any:
-    """moto's function that the call names. moto's own error says that it is missing."""
+    """moto's function that the call names. AwsError ResourceNotFoundException."""
     name = call.params["FunctionName"].rpartition(":function:")[2]
-    return get_backend(call.account_id, call.region).get_function(name, call.params.get("Qualifier"))
+    try:
+        return get_backend(call.account_id, call.region).get_function(name, call.params.get("Qualifier"))
+    except UnknownFunctionException as missing:
+        raise AwsError("ResourceNotFoundException", str(missing.message), 404, Type="User") from None
 
 
 @before("lambda", "CreateFunction")
