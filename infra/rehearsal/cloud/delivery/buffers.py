@@ -12,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from infra.rehearsal.cloud.delivery import prefixes
+from infra.rehearsal.cloud.delivery.journal import Entry
 from infra.rehearsal.cloud.delivery.settings import Settings
 
 PROCESSING_FAILED = "processing-failed"
@@ -119,3 +120,17 @@ def conversion_error(item: Item, *, code: str, message: str, now: datetime, tabl
 
 def _line(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+
+
+def first_batch(entries: list[Entry], size_bytes: int) -> list[Entry]:
+    """As many of the first entries as a batch takes, one at least."""
+    size = 0
+    for index, entry in enumerate(entries):
+        size += len(entry.data)
+        if index and size > size_bytes:
+            return entries[:index]
+    return entries
+
+
+def arrival(arrived_us: int) -> datetime:
+    return datetime.fromtimestamp(arrived_us / 1_000_000, UTC)

@@ -9,6 +9,9 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from infra.rehearsal.cloud.delivery.settings import Conversion
 
 RENEW_BEFORE_SECONDS = 60
 INVOKE_SECONDS = 310
@@ -17,6 +20,15 @@ INVOKE_SECONDS = 310
 
 class RoleRefused(Exception):
     """Firehose cannot take a role: it is gone, or its trust policy says no."""
+
+
+class NoSchema(Exception):
+    """The table cannot be had now. The records wait; whether AWS sends them to the error prefix is unconfirmed."""
+
+    def __init__(self, code: str, message: str):
+        super().__init__(message)
+        self.code = code
+        self.message = message
 
 
 @dataclass
@@ -64,3 +76,24 @@ class Clients:
                 ),
             )
         return found
+
+
+def table_columns(conversion: Conversion, glue: Any) -> list[dict[str, Any]]:
+    """The table's columns as they are now. Raises NoSchema.
+
+    The guide's policy for the role lists glue:GetTable, GetTableVersion and GetTableVersions; the newest version comes
+    by GetTableVersions here, a numbered one by GetTableVersion. Which of them AWS calls when is unconfirmed.
+    """
+    table = {"DatabaseName": conversion.database, "TableName": conversion.table}
+    if conversion.catalog:
+        table["CatalogId"] = conversion.catalog
+    try:
+        if conversion.version != "LATEST":
+            found = glue.get_table_version(**table, VersionId=conversion.version)["TableVersion"]
+        else:
+            versions = glue.get_table_versions(**table)["TableVersions"]
+            found = max(versions, key=lambda one: int(one["VersionId"]))
+    except ClientError as error:
+        code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
+        raise NoSchema(f"DataFormatConversion.{code}", message) from error
+    return found["Table"].get("StorageDescriptor", {}).get("Columns", [])

@@ -31,14 +31,16 @@ from infra.rehearsal.cloud.delivery.buffers import (
     Item,
     Key,
     Sealed,
+    arrival,
     conversion_error,
+    first_batch,
     processing_error,
 )
 from infra.rehearsal.cloud.delivery.channel import Channel
-from infra.rehearsal.cloud.delivery.clients import Clients, RoleRefused
+from infra.rehearsal.cloud.delivery.clients import Clients, NoSchema, RoleRefused, table_columns
 from infra.rehearsal.cloud.delivery.journal import Delivered, Entry, Reader
 from infra.rehearsal.cloud.delivery.prefixes import MissingKey, PrefixError, expressions
-from infra.rehearsal.cloud.delivery.settings import Settings
+from infra.rehearsal.cloud.delivery.settings import Settings, Transform
 from infra.rehearsal.cloud.delivery.transform import Failed, transform
 
 TICK_SECONDS = 0.05
@@ -50,15 +52,6 @@ GIVE_UP_SECONDS = 24 * 3600
 """After a day of refusals by S3 the data is lost (guide, "Handle data delivery failures"). Error objects are tried for
 ever (guide, "Handling errors for data format conversion")."""
 FRESHNESS_SECONDS = 60
-
-
-class NoSchema(Exception):
-    """The table cannot be had now. The records wait; whether AWS sends them to the error prefix is unconfirmed."""
-
-    def __init__(self, code: str, message: str):
-        super().__init__(message)
-        self.code = code
-        self.message = message
 
 
 class Worker:
@@ -137,29 +130,37 @@ class Worker:
         if transforming is None:
             self.route(entry, entry.data, {})
             return
-        if self.incoming and self.incoming_size + len(entry.data) > transforming.size_bytes:
-            self.transform_incoming()
         if not self.incoming:
             # A process that starts again does not begin the wait again.
+            self.incoming_since = arrival(entry.arrived_us)
+        elif self.incoming_size + len(entry.data) > transforming.size_bytes and self.now() >= self.hold_until:
+            self.transform_incoming()
             self.incoming_since = arrival(entry.arrived_us)
         self.incoming.append(entry)
         self.incoming_size += len(entry.data)
 
     def transform_incoming(self) -> None:
+        """Everything that came in, in batches of the processor's buffer size."""
+        while self.incoming:
+            transforming = self.settings.transform
+            if transforming is None:  # taken away by an update
+                batch = self.incoming
+                for entry in batch:
+                    self.route(entry, entry.data, {})
+            else:
+                batch = first_batch(self.incoming, transforming.size_bytes)
+                try:
+                    self.transform_batch(batch, transforming)
+                except RoleRefused as refusal:
+                    self.log("Lambda.AssumeRoleAccessDenied", str(refusal))
+                    self.hold_until = self.now() + timedelta(seconds=FIRST_WAIT_SECONDS)
+                    return
+            self.incoming = self.incoming[len(batch) :]
+            self.incoming_size -= sum(len(entry.data) for entry in batch)
+
+    def transform_batch(self, batch: list[Entry], transforming: Transform) -> None:
         settings = self.settings
-        if settings.transform is None:  # taken away by an update
-            for entry in self.incoming:
-                self.route(entry, entry.data, {})
-            self.incoming, self.incoming_size = [], 0
-            return
-        role = settings.transform.role
-        try:
-            outcome = transform(settings, self.incoming, lambda: self.clients.client(role, "lambda", settings.region))
-        except RoleRefused as refusal:
-            self.log("Lambda.AssumeRoleAccessDenied", str(refusal))
-            self.hold_until = self.now() + timedelta(seconds=FIRST_WAIT_SECONDS)
-            return
-        self.incoming, self.incoming_size = [], 0
+        outcome = transform(settings, batch, lambda: self.clients.client(transforming.role, "lambda", settings.region))
         metrics: list[tuple[str, float, str]] = []
         for successful, milliseconds in outcome.attempts:
             metrics.append(("ExecuteProcessing.Success", int(successful), "Count"))
@@ -170,7 +171,7 @@ class Worker:
             metrics.append(("SucceedProcessing.Bytes", size, "Bytes"))
         self.post(metrics)
         if outcome.error is not None:
-            self.log(outcome.error.code, outcome.error.message, processor=settings.transform.function)
+            self.log(outcome.error.code, outcome.error.message, processor=transforming.function)
         for failed in outcome.failed:
             self.fail(failed)
         for one in outcome.ok:
@@ -311,9 +312,10 @@ class Worker:
             joined = b"".join(item.data for item in sealed.items)
             sealed.body = gzip.compress(joined) if self.settings.gzip else joined
             return
-        from infra.rehearsal.cloud.delivery.parquet import converted
+        from infra.rehearsal.cloud.delivery.parquet import converted  # pyarrow, where it is needed only
 
-        done = converted(conversion, sealed.items, self.columns())
+        columns = table_columns(conversion, self.clients.client(conversion.role, "glue", conversion.region))
+        done = converted(conversion, sealed.items, columns)
         failed = [
             conversion_error(item, code=code, message=message, now=self.now(), table=done.table)
             for item, code, message in done.failed
@@ -324,27 +326,6 @@ class Worker:
         for item in failed:
             self.buffer((CONVERSION_FAILED, ()), item)
         sealed.items, sealed.body = done.items, done.body
-
-    def columns(self) -> list[dict[str, Any]]:
-        """The table's columns as they are now, under the role of the schema."""
-        conversion = self.settings.conversion
-        assert conversion is not None
-        try:
-            glue = self.clients.client(conversion.role, "glue", conversion.region)
-            table = {"DatabaseName": conversion.database, "TableName": conversion.table}
-            if conversion.catalog:
-                table["CatalogId"] = conversion.catalog
-            if conversion.version == "LATEST":
-                versions = glue.get_table_versions(**table)["TableVersions"]
-                newest = max(versions, key=lambda one: int(one["VersionId"])) if versions else None
-            else:
-                newest = glue.get_table_version(**table, VersionId=conversion.version)["TableVersion"]
-        except ClientError as error:
-            code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
-            raise NoSchema(f"DataFormatConversion.{code}", message) from error
-        if newest is None:
-            raise NoSchema("DataFormatConversion.EntityNotFoundException", "The table has no version.")
-        return newest["Table"].get("StorageDescriptor", {}).get("Columns", [])
 
     def finish(self, numbers: list[int]) -> None:
         """Notes records as delivered, on disk."""
@@ -386,10 +367,6 @@ class Worker:
             logs.put_log_events(logGroupName=settings.log_group, logStreamName=settings.log_stream, logEvents=[event])
         except (ClientError, BotoCoreError, RoleRefused) as refusal:
             print(f"{settings.stream}: an error log was refused: {refusal}", file=sys.stderr)
-
-
-def arrival(arrived_us: int) -> datetime:
-    return datetime.fromtimestamp(arrived_us / 1_000_000, UTC)
 
 
 def _described(failure: Exception) -> tuple[str, str]:
