@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import keyword
 import sys
 import threading
 import typing
@@ -54,6 +55,8 @@ class Schema:
 def schema_of(type_token: str) -> Schema:
     """The schema of `aws:<module>/<file>:<Class>`. KeyError when the SDK has no such class."""
     module, class_name = type_token.split(":")[1].split("/")[0], type_token.split(":")[2]
+    if keyword.iskeyword(module):
+        module += "_"  # as the SDK is generated: lambda_
     with _importing:
         resource = getattr(importlib.import_module(f"pulumi_aws.{module}"), class_name, None)
     if resource is None:
