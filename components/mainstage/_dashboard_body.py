@@ -24,6 +24,9 @@ MOST_METRICS_IN_A_WIDGET = 500
 MOST_METRICS = 2500
 """https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html"""
 
+_MOST_ALARMS = 100
+"""Alarms in one widget: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html"""
+
 Metric = list[Any]
 """A line of a graph: namespace, name, dimension names and values in turn, and a map of how it is drawn."""
 
@@ -106,7 +109,7 @@ def excess(body: Mapping[str, Any]) -> Optional[str]:
 def _platform_rows(shown: Shown, api: ShownApi) -> Iterator[list[dict[str, Any]]]:
     yield [_text(f"# Mainstage: {len(shown.models)} models behind one front door\n\n{_runbooks(shown)}", height=4)]
     if shown.models:
-        yield [_alarms(shown, "Alarms", [name for model in shown.models for name in _alarm_names(model)])]
+        yield from _alarms(shown, "Alarms", [name for model in shown.models for name in _alarm_names(model)])
     of_api = {"ApiId": api.api_id, "Stage": api.stage_name}
     yield [
         _graph(
@@ -162,7 +165,7 @@ def _platform_rows(shown: Shown, api: ShownApi) -> Iterator[list[dict[str, Any]]
 def _model_rows(shown: Shown) -> Iterator[list[dict[str, Any]]]:
     for model in shown.models:
         yield [_text(_heading(shown, model), height=6)]
-        yield [_alarms(shown, f"Alarms of {model.model}", _alarm_names(model))]
+        yield from _alarms(shown, f"Alarms of {model.model}", _alarm_names(model))
         yield _traffic(shown, model)
         if model.endpoint is not None:
             yield _latency(shown, model, model.endpoint)
@@ -331,9 +334,11 @@ def _text(markdown: str, *, height: int) -> dict[str, Any]:
     return {"type": "text", "height": height, "properties": {"markdown": markdown}}
 
 
-def _alarms(shown: Shown, title: str, names: Sequence[str]) -> dict[str, Any]:
-    arns = [f"{shown.alarm_arn_prefix}{name}" for name in names]
-    return {"type": "alarm", "height": 3, "properties": {"title": title, "alarms": arns}}
+def _alarms(shown: Shown, title: str, names: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
+    """A widget a row, of as many alarms as one takes."""
+    for first in range(0, len(names), _MOST_ALARMS):
+        arns = [f"{shown.alarm_arn_prefix}{name}" for name in names[first : first + _MOST_ALARMS]]
+        yield [{"type": "alarm", "height": 3, "properties": {"title": title, "alarms": arns}}]
 
 
 def _graph(shown: Shown, title: str, *lines: Metric) -> dict[str, Any]:

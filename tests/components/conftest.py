@@ -174,7 +174,7 @@ COMPLETE: dict[str, dict[str, Any]] = {
         "models": [
             {
                 "model": "iris",
-                "log": LOG,
+                "log": {**LOG, "log_name": "dev-iris"},
                 "function_name": "dev-iris-front-door",
                 "workgroup_name": "mainstage-dev-iris",
                 "endpoint": {
