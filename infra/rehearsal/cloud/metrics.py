@@ -218,7 +218,7 @@ class MetricStore:
 
         Values of different units stay apart unless `merge_units`; `unit` takes only that unit's.
         """
-        first = _aligned(start, period_seconds)
+        first = aligned(start, period_seconds)
         last = end.timestamp()
         periods: dict[tuple[int, str], Distribution] = {}
         with self._lock:
@@ -306,7 +306,7 @@ class MetricStore:
         return bucket
 
 
-def _aligned(start: datetime, period_seconds: int) -> int:
+def aligned(start: datetime, period_seconds: int) -> int:
     """The start of the first period: the whole minute, or the whole short period below a minute (API reference,
     GetMetricStatistics, StartTime)."""
     second = math.floor(start.timestamp())

@@ -80,11 +80,42 @@ def test_metric_data_in_both_orders(cloud, cloudwatch):
     assert result["Values"] == [1.0, 2.0]
 
 
-def test_expressions_are_refused_by_name(cloud, cloudwatch, refused):
-    asked = {"MetricDataQueries": [{"Id": "e", "Expression": "SUM(METRICS())"}], **span(cloud)}
-    code, message = refused(cloudwatch.get_metric_data, **asked)
-    assert code == "NotCarried"
-    assert "SUM(METRICS())" in message
+def test_metric_math_over_what_was_put(cloud, cloudwatch):
+    now = cloud.clock.now().replace(second=0, microsecond=0)
+    for minutes, value, name in ((3, 9.0, "Served"), (2, 4.0, "Served"), (3, 7.0, "HandedOver")):
+        put(cloudwatch, value, name=name, Timestamp=now - timedelta(minutes=minutes))
+
+    def summed(name):
+        metric = {"Namespace": "App", "MetricName": name}
+        return {"MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}, "ReturnData": False}
+
+    queries = [
+        {"Id": "served", **summed("Served")},
+        {"Id": "handed", **summed("HandedOver")},
+        {"Id": "lost", "Expression": "FILL(served, 0) - FILL(handed, 0)", "Label": "lost predictions"},
+        {"Id": "both", "Expression": "METRICS() * 2"},
+    ]
+    asked = {"MetricDataQueries": queries, "StartTime": now - timedelta(minutes=4), "EndTime": now}
+    lost, served, handed = cloudwatch.get_metric_data(**asked, ScanBy="TimestampAscending")["MetricDataResults"]
+    assert (lost["Id"], lost["Label"], lost["Values"]) == ("lost", "lost predictions", [0, 2, 4, 0])
+    assert lost["Timestamps"][0] == now - timedelta(minutes=4)
+    assert [(each["Id"], each["Values"]) for each in (served, handed)] == [("both", [18, 8]), ("both", [14])]
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "says"),
+    [
+        ({"Expression": "SEARCH('{App} m', 'Sum')"}, "NotCarried", "does not carry the function SEARCH."),
+        ({"Expression": "SELECT SUM(m) FROM App"}, "NotCarried", "does not carry Metrics Insights queries."),
+        ({"Expression": "NOPE(1)"}, "ValidationError", "Error in expression 'e': The function NOPE does not exist"),
+        ({"Expression": "1 + 1"}, "ValidationError", "Error in expression 'e': The final result of an expression must"),
+        ({}, "ValidationError", "must have exactly one of MetricStat and Expression."),
+    ],
+)
+def test_queries_that_are_refused(cloud, cloudwatch, refused, query, code, says):
+    found, message = refused(cloudwatch.get_metric_data, MetricDataQueries=[{"Id": "e", **query}], **span(cloud))
+    assert found == code
+    assert says in message
 
 
 @pytest.mark.parametrize(("statistic", "code"), [("tm90", "NotCarried"), ("p101", "InvalidParameterValue")])

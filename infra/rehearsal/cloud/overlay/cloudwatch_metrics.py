@@ -1,14 +1,16 @@
-"""CloudWatch metrics: what is put comes back exact, with any percentile. Metric math is refused by name."""
+"""CloudWatch metrics: what is put comes back exact, with any percentile and with metric math."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from infra.rehearsal.cloud.api import AwsError, Call
+from infra.rehearsal.cloud.metric_math import MathError, NotCarriedMath, Series
+from infra.rehearsal.cloud.metric_queries import expressions_of, metric_of
 from infra.rehearsal.cloud.metrics import Metric, is_statistic
 from infra.rehearsal.cloud.overlay import handler
 from infra.rehearsal.cloud.overlay.answers import page
@@ -112,7 +114,7 @@ def get_metric_statistics(call: Call) -> dict[str, Any]:
             "time range.",
         )
     found = call.cloud.metrics.datapoints(
-        _metric(asked), region=call.region, start=start, end=end, period_seconds=period, unit=asked.get("Unit")
+        metric_of(asked), region=call.region, start=start, end=end, period_seconds=period, unit=asked.get("Unit")
     )
     datapoints = []
     for point in found:
@@ -126,55 +128,54 @@ def get_metric_statistics(call: Call) -> dict[str, Any]:
 
 @handler("cloudwatch", "GetMetricData")
 def get_metric_data(call: Call) -> dict[str, Any]:
-    """Time series of several metrics. An expression (metric math, Metrics Insights) is refused: it is not carried."""
+    """Time series of metrics and of metric math over them. An array of series gives a result for each."""
     asked = call.params
     start, end = _aware(asked["StartTime"]), _aware(asked["EndTime"])
-    newest_first = asked.get("ScanBy", "TimestampDescending") == "TimestampDescending"
-    seen: set[str] = set()
-    results = []
-    for query in asked["MetricDataQueries"]:
-        if query["Id"] in seen:
-            raise AwsError(
-                "ValidationError", f"The value {query['Id']} for parameter MetricDataQueries.Id is duplicated."
-            )
-        seen.add(query["Id"])
-        if query.get("Expression") or not query.get("MetricStat"):
-            raise AwsError(
-                "NotCarried",
-                f"MetricDataQueries '{query['Id']}': the emulated CloudWatch does not carry expressions "
-                f"({query.get('Expression', '')!r}); ask for each MetricStat and compute outside",
-                501,
-            )
-        series = _series(call, query["MetricStat"], start, end)
-        if newest_first:
-            series.reverse()
-        if query.get("ReturnData", True):
-            results.append(
-                {
-                    "Id": query["Id"],
-                    "Label": query.get("Label") or query["MetricStat"]["Metric"]["MetricName"],
-                    "Timestamps": [when for when, _ in series],
-                    "Values": [value for _, value in series],
-                    "StatusCode": "Complete",
-                }
-            )
+    queries = asked["MetricDataQueries"]
+    _check_queries(queries, start, end)
+    results: list[dict[str, Any]] = []
+    current = ""
+    try:
+        expressions = expressions_of(call.cloud.metrics, queries, region=call.region, start=start, end=end)
+        for query in queries:
+            current = query["Id"]
+            if query.get("ReturnData", True):
+                results += [_result(call, query, series) for series in expressions.series(current)]
+    except NotCarriedMath as refusal:
+        raise AwsError("NotCarried", f"The emulated CloudWatch does not carry {refusal}.", 501) from refusal
+    except MathError as refusal:
+        # The beginning is AWS's, the reasons are not confirmed.
+        raise AwsError("ValidationError", f"Error in expression '{current}': {refusal}") from refusal
     return {"MetricDataResults": results, "Messages": []}
 
 
-def _series(call: Call, wanted: Mapping[str, Any], start: datetime, end: datetime) -> list[tuple[datetime, float]]:
-    _check_statistic(wanted["Stat"], "MetricStat.Stat")
-    _check_span(start, end, wanted["Period"])
-    points = call.cloud.metrics.datapoints(
-        _metric(wanted["Metric"]),
-        region=call.region,
-        start=start,
-        end=end,
-        period_seconds=wanted["Period"],
-        unit=wanted.get("Unit"),
-        merge_units=True,
-    )
-    values = [(point.timestamp, point.values.statistic(wanted["Stat"])) for point in points]
-    return [(when, value) for when, value in values if value is not None]
+def _check_queries(queries: Sequence[Mapping[str, Any]], start: datetime, end: datetime) -> None:
+    seen: set[str] = set()
+    for query in queries:
+        name, wanted = query["Id"], query.get("MetricStat")
+        if name in seen:
+            raise AwsError("ValidationError", f"The value {name} for parameter MetricDataQueries.Id is duplicated.")
+        seen.add(name)
+        if bool(wanted) == bool(query.get("Expression")):
+            raise AwsError(
+                "ValidationError", f"MetricDataQueries '{name}' must have exactly one of MetricStat and Expression."
+            )
+        if wanted:
+            _check_statistic(wanted["Stat"], "MetricStat.Stat")
+            _check_span(start, end, wanted["Period"])
+
+
+def _result(call: Call, query: Mapping[str, Any], series: Series) -> dict[str, Any]:
+    metric = query.get("MetricStat", {}).get("Metric", {})
+    oldest_first = call.params.get("ScanBy") == "TimestampAscending"
+    points = sorted(series.points.items(), reverse=not oldest_first)
+    return {
+        "Id": query["Id"],
+        "Label": query.get("Label") or metric.get("MetricName") or query["Id"],
+        "Timestamps": [datetime.fromtimestamp(second, UTC) for second, _ in points],
+        "Values": [value for _, value in points],
+        "StatusCode": "Complete",
+    }
 
 
 @handler("cloudwatch", "ListMetrics")
@@ -200,11 +201,6 @@ def described(metric: Metric) -> dict[str, Any]:
         "MetricName": metric.name,
         "Dimensions": [{"Name": name, "Value": value} for name, value in metric.dimensions],
     }
-
-
-def _metric(asked: Mapping[str, Any]) -> Metric:
-    dimensions = {entry["Name"]: entry["Value"] for entry in asked.get("Dimensions", ())}
-    return Metric.of(asked["Namespace"], asked["MetricName"], dimensions)
 
 
 def _check_statistic(name: str, where: str) -> None:
