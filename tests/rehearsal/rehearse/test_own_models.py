@@ -95,6 +95,8 @@ def test_from_new_to_a_correct_answer(served: Served) -> None:
     for kind in TRAINERS:
         pushed = json.loads(command(served, "model", "push", kind, f"models/{kind}", "--json"))
         assert (pushed["version"], pushed["new"]) == (1, True)
+        logged = served.root / "stacks" / "models" / f"{kind}.signature.json"
+        assert json.loads(logged.read_text())["model"] == kind
         catalog = served.root / "stacks" / "models" / f"{kind}.yaml"
         catalog.write_text(catalog.read_text().replace("awaiting: true", "stable: 1"))
     command(served, "up", "--env", "dev")

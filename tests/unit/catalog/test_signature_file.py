@@ -207,6 +207,16 @@ def test_a_broken_file_is_refused_and_not_overwritten(tmp_path: Path, declare: D
     assert signature_path(tmp_path, "card").read_text() == text
 
 
+def test_only_the_command_writes_it(root: Path) -> None:
+    """A rehearsal registers versions too, and never writes into the checkout."""
+    users = {
+        path.relative_to(root).as_posix()
+        for path in (root / "infra").rglob("*.py")
+        if "record_signature(" in path.read_text(encoding="utf-8")
+    }
+    assert users == {"infra/catalog/signature_file.py", "infra/cli/model.py"}
+
+
 def test_the_shipped_models_hold_to_what_is_committed(root: Path) -> None:
     committed = sorted((root / "stacks" / "models").glob("*.signature.json"))
     assert [path.name for path in committed] == ["iris.signature.json"]
