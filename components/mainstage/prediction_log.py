@@ -145,6 +145,7 @@ class _Resolved:
 def _resolve(name: str, args: PredictionLogArgs) -> _Resolved:
     reader = Reader("PredictionLog", name, args, PredictionLogArgs)
     log_name = reader.plain("log_name", _LOG_NAME)
+    buffer_seconds, buffer_mib, scan_limit_mib = read_log_sizes(reader)
     resolved = _Resolved(
         account=read_account(reader),
         log_name=log_name,
@@ -156,12 +157,9 @@ def _resolve(name: str, args: PredictionLogArgs) -> _Resolved:
         page_topic_arn=reader.text("page_topic_arn", TOPIC_ARN),
         ticket_topic_arn=reader.text("ticket_topic_arn", TOPIC_ARN),
         runbook_base_url=reader.plain("runbook_base_url", HTTPS_URL).rstrip("/"),
-        # https://docs.aws.amazon.com/firehose/latest/APIReference/API_BufferingHints.html; Parquet and dynamic
-        # partitioning need 64 MiB: https://docs.aws.amazon.com/firehose/latest/dev/limits.html
-        buffer_seconds=reader.whole("buffer_seconds", minimum=0, maximum=900, default=60),
-        buffer_mib=reader.whole("buffer_mib", minimum=64, maximum=128, default=64),
-        # https://docs.aws.amazon.com/athena/latest/APIReference/API_WorkGroupConfiguration.html
-        scan_limit_mib=reader.whole("scan_limit_mib", minimum=10, maximum=7_000_000, default=10_240),
+        buffer_seconds=buffer_seconds,
+        buffer_mib=buffer_mib,
+        scan_limit_mib=scan_limit_mib,
         log_retention_days=reader.whole("log_retention_days", one_of=LOG_RETENTION_DAYS, default=365),
         boundary=read_boundary(reader),
         database_name=reader.plain(
@@ -175,6 +173,18 @@ def _resolve(name: str, args: PredictionLogArgs) -> _Resolved:
     )
     reader.finish()
     return resolved
+
+
+def read_log_sizes(reader: Reader) -> tuple[int, int, int]:
+    """Reads `buffer_seconds`, `buffer_mib` and `scan_limit_mib`."""
+    return (
+        # https://docs.aws.amazon.com/firehose/latest/APIReference/API_BufferingHints.html. With dynamic partitioning
+        # Firehose refuses less than 64: terraform-provider-aws, internal/service/firehose/delivery_stream_test.go
+        reader.whole("buffer_seconds", minimum=0, maximum=900, default=60),
+        reader.whole("buffer_mib", minimum=64, maximum=128, default=64),
+        # https://docs.aws.amazon.com/athena/latest/APIReference/API_WorkGroupConfiguration.html
+        reader.whole("scan_limit_mib", minimum=10, maximum=7_000_000, default=10_240),
+    )
 
 
 class PredictionLog(pulumi.ComponentResource):
