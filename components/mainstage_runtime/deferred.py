@@ -44,8 +44,8 @@ class _Extension:
     @classmethod
     def register(cls, runtime_api: str) -> _Extension | None:
         """None when the API does not take it, or is not there."""
+        connection = http.client.HTTPConnection(runtime_api, timeout=REGISTER_SECONDS)
         try:
-            connection = http.client.HTTPConnection(runtime_api, timeout=REGISTER_SECONDS)
             connection.request(
                 "POST",
                 f"/{API_VERSION}/extension/register",
@@ -54,16 +54,17 @@ class _Extension:
             )
             reply = connection.getresponse()
             reply.read()
-            identifier = reply.getheader("Lambda-Extension-Identifier")
-            if reply.status != 200 or not identifier:
-                emf.note("extension_not_registered", status=reply.status)
-                return None
-            connection.close()
-            # Asking for the next event takes as long as there is none.
-            return cls(http.client.HTTPConnection(runtime_api, timeout=None), identifier)
         except (OSError, http.client.HTTPException) as error:
             emf.note("extension_not_registered", error=type(error).__name__)
             return None
+        finally:
+            connection.close()
+        identifier = reply.getheader("Lambda-Extension-Identifier")
+        if reply.status != 200 or not identifier:
+            emf.note("extension_not_registered", status=reply.status)
+            return None
+        # Asking for the next event takes as long as there is none.
+        return cls(http.client.HTTPConnection(runtime_api, timeout=None), identifier)
 
     def next(self) -> dict[str, Any]:
         """Says that everything is done, and waits for the next invocation.
@@ -77,6 +78,9 @@ class _Extension:
         if reply.status != 200:
             raise http.client.HTTPException(f"status {reply.status}")
         return json.loads(body)
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 class _Job(Generic[Work]):
@@ -134,6 +138,7 @@ class Deferred(Generic[Work]):
             # From here on the reply waits: nothing else keeps the environment awake.
             emf.note("extension_lost", error=type(error).__name__)
             self._extension = None
+            extension.close()
             return None
         try:
             return self._jobs.get(timeout=seconds)

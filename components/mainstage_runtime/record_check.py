@@ -188,13 +188,15 @@ _PLAIN = r"[ !#-\[\]-~]*+"
 _TEXT = rf'"{_PLAIN}(?:\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{{4}}){_PLAIN})*+"'
 _WHOLE = r"(?:0|[1-9][0-9]{0,17})"
 _DIGITS = r"[0-9a-f]{%d}"
+_DAY = "(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+"""Month and day, the leap day apart."""
+
 _USUAL_TYPES = {
     "int": r"(?:0|[1-9][0-9]{0,8})",
     "bigint": rf"-?{_WHOLE}",
     "double": rf"-?{_WHOLE}(?:\.[0-9]{{1,20}})?(?:e[-+]?[0-9]{{1,2}})?",
     "string": _TEXT,
-    "timestamp": r'"(?:19|20)[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8]) '
-    r'(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}"',
+    "timestamp": rf'"(?:19|20)[0-9]{{2}}-{_DAY} (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{{3}}"',
     "boolean": r"(?:true|false)",
 }
 """Values as they usually are: a smaller set than what the types take, so that a look at the text is enough."""

@@ -24,7 +24,9 @@ SIGNATURE = {
 }
 
 
-def measured(put_ms: float, requests: int, *, extensions: bool, pause_ms: float = 0.0) -> tuple[list[float], list[float]]:
+def measured(
+    put_ms: float, requests: int, *, extensions: bool, pause_ms: float = 0.0
+) -> tuple[list[float], list[float]]:
     """Milliseconds to each reply, and to the rest after it."""
     event = {
         "version": "2.0",

@@ -194,6 +194,7 @@ class Lambda:
         self._asked = {"runtime": 0, "extension": 0}
         self.registered: list[tuple[str | None, Any]] = []
         self.stdout = ""
+        self.process: subprocess.Popen[bytes] | None = None
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         if path == "/2020-01-01/extension/register":
@@ -258,7 +259,7 @@ def deployed(
     stub = Lambda(extensions=extensions)
     # A file: a pipe that nobody reads would stop the function.
     with served(stub.answer) as address, (folder / "stdout").open("w+", encoding="utf-8") as stdout:
-        process = subprocess.Popen(
+        process = stub.process = subprocess.Popen(
             [sys.executable, str(folder / "bootstrap.py")],
             env={
                 **CREDENTIALS,
