@@ -86,6 +86,7 @@ class LoopbackServer:
         self.port = int(self._server.effective_port)
         self.url = f"http://{HOST}:{self.port}"
         self._stopping = threading.Event()
+        self._woken = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -95,11 +96,14 @@ class LoopbackServer:
             return
         self._stopping.set()
         self._server.pull_trigger()
+        self._woken.set()
         self._thread.join()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             wasyncore.loop(timeout=1, map=self._sockets, count=1)
+        # The trigger is one of the sockets: it must not be closed, and its number reused, before `close` pulled it.
+        self._woken.wait()
         self._server.task_dispatcher.shutdown()
         wasyncore.close_all(self._sockets)
 
