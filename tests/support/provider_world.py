@@ -99,6 +99,21 @@ class World:
         return role
 
     @functools.cached_property
+    def database(self) -> Resource:
+        return self.engine.create("aws:glue/catalogDatabase:CatalogDatabase", "world", name="world")
+
+    @functools.cached_property
+    def workgroup(self) -> Resource:
+        return self.engine.create("aws:athena/workgroup:Workgroup", "world", name="world")
+
+    @functools.cached_property
+    def delivery_role(self) -> Resource:
+        """Delivers a stream."""
+        return self.engine.create(
+            "aws:iam/role:Role", "delivery", name="delivery", assumeRolePolicy=trust("firehose.amazonaws.com")
+        )
+
+    @functools.cached_property
     def policy(self) -> Resource:
         return self.engine.create("aws:iam/policy:Policy", "world", name="world", policy=allow("s3:ListBucket"))
 
@@ -396,6 +411,24 @@ SAMPLES: Mapping[str, Sample] = {
         "repository": world.repository.id,
         "policy": IMAGES_OLDER_THAN_TEN,
     },
+    "aws:kinesis/firehoseDeliveryStream:FirehoseDeliveryStream": lambda world: {
+        "name": "world",
+        "destination": "extended_s3",
+        "extendedS3Configuration": {
+            "roleArn": world.delivery_role.outputs["arn"],
+            "bucketArn": world.bucket.outputs["arn"],
+            "prefix": "records/!{timestamp:yyyy}/",
+            "errorOutputPrefix": "rejected/!{firehose:error-output-type}/",
+            "bufferingInterval": 60,
+            "bufferingSize": 5,
+            "compressionFormat": "UNCOMPRESSED",
+            "customTimeZone": "UTC",
+            "s3BackupMode": "Disabled",
+            "cloudwatchLoggingOptions": {"enabled": True, "logGroupName": world.log_group.id, "logStreamName": "s"},
+        },
+        "serverSideEncryption": {"enabled": True, "keyType": "AWS_OWNED_CMK"},
+        "tags": TAGS,
+    },
     "aws:sns/topic:Topic": lambda world: {
         "displayName": "Pages",
         "signatureVersion": 2,
@@ -468,6 +501,48 @@ SAMPLES: Mapping[str, Sample] = {
         "authorizerType": "JWT",
         "identitySources": ["$request.header.Authorization"],
         "jwtConfiguration": {"issuer": "https://issuer.example", "audiences": ["predictions"]},
+    },
+    "aws:glue/catalogDatabase:CatalogDatabase": lambda world: {
+        "name": "mainstage_dev_iris",
+        "description": "predictions",
+        "parameters": {"owner": "ml"},
+        "tags": TAGS,
+    },
+    "aws:glue/catalogTable:CatalogTable": lambda world: {
+        "databaseName": world.database.outputs["name"],
+        "name": "records",
+        "tableType": "EXTERNAL_TABLE",
+        "parameters": {"classification": "parquet"},
+        "partitionKeys": [{"name": "day", "type": "string", "comment": "UTC"}],
+        "storageDescriptor": {
+            "columns": [{"name": "request_id", "type": "string"}, {"name": "input_age", "type": "array<double>"}],
+            "location": f"s3://{world.bucket.id}/records/",
+            "inputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+            "outputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+            "serDeInfo": {"serializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"},
+        },
+    },
+    "aws:athena/workgroup:Workgroup": lambda world: {
+        "name": "iris",
+        "description": "asks the log",
+        "configuration": {
+            "bytesScannedCutoffPerQuery": 10_485_760,
+            "enforceWorkgroupConfiguration": True,
+            "publishCloudwatchMetricsEnabled": True,
+            "requesterPaysEnabled": False,
+            "resultConfiguration": {
+                "outputLocation": f"s3://{world.bucket.id}/queries/",
+                "encryptionConfiguration": {"encryptionOption": "SSE_KMS", "kmsKeyArn": world.key.outputs["arn"]},
+            },
+        },
+        "tags": TAGS,
+    },
+    "aws:athena/namedQuery:NamedQuery": lambda world: {
+        "name": "errors",
+        "database": world.database.outputs["name"],
+        "query": "SELECT 1",
+        "workgroup": world.workgroup.id,
+        "description": "errors of a day",
     },
     "aws:sagemaker/modelPackageGroup:ModelPackageGroup": lambda world: {
         "modelPackageGroupName": "iris",

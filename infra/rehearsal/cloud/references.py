@@ -53,6 +53,7 @@ _S3_DESTINATION = {
     "CloudWatchLoggingOptions.LogGroupName": kinds.LOG_GROUP,
 }
 _CONVERSION = "ExtendedS3DestinationConfiguration.DataFormatConversionConfiguration"
+_QUERY_RESULTS = {"OutputLocation": kinds.BUCKET, "EncryptionConfiguration.KmsKey": kinds.KEY}
 _ALARM_ACTIONS = {name: kinds.ALARM_ACTION for name in ("AlarmActions[]", "OKActions[]", "InsufficientDataActions[]")}
 
 TABLE: tuple[Reference, ...] = (
@@ -268,8 +269,24 @@ TABLE: tuple[Reference, ...] = (
     *_rows(
         "athena",
         "CreateWorkGroup",
-        {"Configuration.ResultConfiguration.OutputLocation": kinds.BUCKET},
+        {f"Configuration.ResultConfiguration.{path}": kind for path, kind in _QUERY_RESULTS.items()},
         "InvalidRequestException",
+        silent=True,
+    ),
+    *_rows(
+        "athena",
+        "UpdateWorkGroup",
+        {
+            f"ConfigurationUpdates.ResultConfigurationUpdates.{path}": kind for path, kind in _QUERY_RESULTS.items()
+        },
+        "InvalidRequestException",
+        silent=True,
+    ),
+    *_rows(
+        "glue",
+        "CreateTable UpdateTable",
+        {"TableInput.StorageDescriptor.Location": kinds.BUCKET},
+        "InvalidInputException",
         silent=True,
     ),
     *_rows("dynamodb", "CreateTable", {"SSESpecification.KMSMasterKeyId": kinds.KEY}, "ValidationException"),

@@ -41,8 +41,13 @@ SURVIVES_DELETE = {
 }
 
 
-GONE_IS_AN_ERROR = {"aws:cloudwatch/dashboard:Dashboard"}
-"""The real provider's Delete forgives nothing there (cloudwatch/dashboard.go)."""
+GONE_IS_AN_ERROR = {
+    "aws:athena/namedQuery:NamedQuery": "does not exist",
+    "aws:athena/workgroup:Workgroup": "is not found",
+    "aws:cloudwatch/dashboard:Dashboard": "ResourceNotFound",
+}
+"""The real provider's Delete forgives nothing there (athena/named_query.go, athena/workgroup.go,
+cloudwatch/dashboard.go)."""
 
 
 @pytest.mark.parametrize("type_token", sorted(SAMPLES))
@@ -62,7 +67,7 @@ def test_quiet_second_up_complete_outputs_clean_delete(type_token: str, engine: 
     engine.delete(made)
     assert (engine.read(made) is not None) == (type_token in SURVIVES_DELETE)
     if type_token in GONE_IS_AN_ERROR:
-        with pytest.raises(ProviderError, match="ResourceNotFound"):
+        with pytest.raises(ProviderError, match=GONE_IS_AN_ERROR[type_token]):
             engine.delete(made)
     else:
         engine.delete(made)  # gone already is done
