@@ -1,4 +1,5 @@
-"""`make bench`: the program's time, the door's cost per call, a rehearsal by phase; beside a baseline of the same run.
+"""`make bench`: the program's time, the door's cost per call, a rehearsal by phase, the prediction path; each beside a
+baseline of the same run.
 
 Writes .mainstage/bench/last.json and shows how each figure moved since the run before. Times are the median of several.
 """
@@ -16,6 +17,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import predictions
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = {
@@ -161,6 +164,7 @@ def main() -> None:
     parser.add_argument("--program", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--calls", type=int, default=200, help="calls a kind through the door")
     parser.add_argument("--runs", type=int, default=3, help="runs of each program size")
+    parser.add_argument("--rows", type=int, default=10_000_000, help="logged rows that are asked")
     options = parser.parse_args()
     logging.disable(logging.WARNING)
     if options.program:
@@ -173,8 +177,12 @@ def main() -> None:
             figures[f"program: {count} resources, {label}, s"] = statistics.median(runs)
     door(figures, options.calls)
     rehearsal(figures)
+    predictions.front_door(figures)
+    predictions.transform(figures)
+    predictions.queries(figures, options.rows)
     before = json.loads(LAST.read_text()) if LAST.exists() else {}
     show(figures, before)
+    predictions.show(figures)
     LAST.parent.mkdir(parents=True, exist_ok=True)
     partial = LAST.with_suffix(f".{os.getpid()}")
     partial.write_text(json.dumps(figures, indent=2))
