@@ -266,7 +266,7 @@ class Rehearsal:
     def _read_log(self, sent: traffic.Traffic) -> None:
         """Asks the log by SQL for what the clients know already."""
         self.tell(Progress("log", sent.model))
-        from infra.rehearsal.cloud.delivery import flush
+        from infra.rehearsal.cloud.overlay.firehose_delivery import flush
 
         flush(self.cloud)
         self.report.logs[sent.model] = check_log(self.target, sent)

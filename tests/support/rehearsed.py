@@ -13,7 +13,7 @@ from typing import Any
 from infra.front_door import FrontDoor, Reply
 from infra.predictions import athena
 from infra.rehearsal.cloud.cloud import Cloud
-from infra.rehearsal.cloud.delivery import flush
+from infra.rehearsal.cloud.overlay.firehose_delivery import flush
 from infra.rehearsal.rehearse import Rehearsal
 
 MODEL = "iris"

@@ -12,9 +12,9 @@ import boto3
 import pytest
 from rehearsed import LOG, Rehearsed, kill_9, until
 
+from infra.rehearsal.cloud import functions
 from infra.rehearsal.cloud.api import AwsError
-from infra.rehearsal.cloud.delivery import pids as firehose_pids
-from infra.rehearsal.cloud.overlay import lambda_functions
+from infra.rehearsal.cloud.overlay.firehose_delivery import pids as firehose_pids
 
 STREAM = f"{LOG}-predictions"
 DOWN = AwsError("ServiceUnavailableException", "The service is unavailable.", 503)
@@ -172,7 +172,7 @@ def test_a_function_killed_at_work(rehearsed: Rehearsed, function: str) -> None:
         ids = rehearsed.served(6)
         rehearsed.in_log()
         ids += rehearsed.served(6)
-    if running := lambda_functions.pids(rehearsed.cloud, name):
+    if running := functions.pids(rehearsed.cloud, name):
         kill_9(running)
     assert once_each(rehearsed.wait_for_log(ids), ids)
 
@@ -184,7 +184,7 @@ def test_the_front_door_killed_between_reply_and_put_is_counted(rehearsed: Rehea
     fault = rehearsed.cloud.faults.add("firehose", "PutRecord", delay_seconds=2.0, error=DOWN, times=1)
     [request_id] = rehearsed.served(1)
     until(lambda: True if fault.hits else None, "the put is under way")
-    kill_9(lambda_functions.pids(rehearsed.cloud, f"{LOG}-front-door"))
+    kill_9(functions.pids(rehearsed.cloud, f"{LOG}-front-door"))
     until(lambda: True if rehearsed.log_metric("Served") == served + 1 else None, "the reply was counted")
     assert rehearsed.log_metric("HandedOver") == handed
     assert rehearsed.ask().status == 200
