@@ -125,7 +125,14 @@ WORKGROUP = Row(
     name=AutoName(max_length=128),
     force_new=frozenset({"name"}),
     nothing=frozenset({"forceDestroy"}),
-    computed=frozenset({"configuration", "configuration.engineVersion", "name"}),
+    computed=frozenset(
+        {
+            "configuration",
+            "configuration.engineVersion",
+            "configuration.engineVersion.effectiveEngineVersion",
+            "name",
+        }
+    ),
     defaults={
         "configuration.enforceWorkgroupConfiguration": True,
         "configuration.publishCloudwatchMetricsEnabled": True,
