@@ -139,12 +139,11 @@ def _problem(
     allowed = described(section, location)
     if kind == "literal_error":
         choices = literals(section, location)
-        told = ", ".join(map(str, choices))
+        words = [str(choice).lower() if isinstance(choice, bool) else str(choice) for choice in choices]
+        told = ", ".join(words)
         if any(detail["input"] == str(choice) for choice in choices):
             return Problem(file, line, field, "takes a number", got, told, "", "write it without quotes")
-        return Problem(
-            file, line, field, "not one of the choices", got, told, nearest(detail["input"], map(str, choices))
-        )
+        return Problem(file, line, field, "not one of the choices", got, told, nearest(str(detail["input"]), words))
     if kind in _WRONG_TYPE:
         wanted = _WRONG_TYPE[kind]
         return Problem(file, line, field, f"takes {wanted}", got, allowed, "", _retype(kind, detail["input"]))

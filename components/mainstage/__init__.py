@@ -15,7 +15,7 @@ from .front_door import FrontDoor, FrontDoorArgs, JwtArgs
 from .guard_alarms import EndpointIdentity, GuardAlarms, GuardAlarmsArgs, SloArgs
 from .model_registry import ModelRegistry, ModelRegistryArgs
 from .model_route import ModelRoute, ModelRouteArgs
-from .model_service import CapacityArgs, KeptVersionArgs, ModelService, ModelServiceArgs
+from .model_service import CapacityArgs, KeptVersionArgs, LogStorageArgs, ModelService, ModelServiceArgs
 from .network import ExistingVpcArgs, Network, NetworkArgs
 from .pager import Pager, PagerArgs
 from .prediction_log import PredictionLog, PredictionLogArgs
@@ -53,6 +53,7 @@ __all__ = [
     "JwtArgs",
     "KeptReleaseArgs",
     "KeptVersionArgs",
+    "LogStorageArgs",
     "ModelRegistry",
     "ModelRegistryArgs",
     "ModelRoute",

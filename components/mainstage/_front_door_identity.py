@@ -11,8 +11,8 @@ from ._resolve import Reader
 
 AUTHORIZATION_TYPES = ("AWS_IAM", "JWT", "NONE")
 
-API_ID = Pattern(r"[a-z0-9]+", "the id of an HTTP API: small letters and digits", maximum=64)
-AUTHORIZER_ID = Pattern(r"[a-z0-9]*", "the id of an authorizer, or nothing", maximum=64)
+API_ID = Pattern(r"[a-z0-9-]+", "the id of an HTTP API: small letters and digits", maximum=64)
+AUTHORIZER_ID = Pattern(r"[a-z0-9-]*", "the id of an authorizer, or nothing", maximum=64)
 STAGE_NAME = Pattern(
     r"\$default|[A-Za-z0-9_-]+", "the name of a stage: $default, or letters, digits, _ and -", maximum=128
 )

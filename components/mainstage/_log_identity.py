@@ -15,7 +15,7 @@ STREAM_NAME = Pattern(
     "the name of a Firehose stream: letters, digits, _ . and -",
     maximum=64,
 )
-QUEUE_URL = Pattern(r"https?://[^\s/]+/\d{12}/[A-Za-z0-9_-]+(\.fifo)?", "the URL of an SQS queue: https://sqs.…/…/…")
+QUEUE_URL = Pattern(r"https?://[^\s/]+(/\S*)?", "the URL of an SQS queue: https://sqs.…/…/…")
 
 
 class PredictionLogIdentity(TypedDict):

@@ -30,12 +30,9 @@ class Release:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fleet:
-    """What every release of an endpoint has in common."""
+class Shape:
+    """What the names of every release of an endpoint follow from, beside the release itself."""
 
-    name: str
-    """Name of the component: the beginning of its children's logical names."""
-    parent: pulumi.Resource
     endpoint_name: str
     variant_name: str
     instance_type: str
@@ -45,6 +42,15 @@ class Fleet:
     security_group_id: Optional[Text]
     kms_key_arn: Text
     capture: Optional["Capture"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet(Shape):
+    """What every release of an endpoint has in common."""
+
+    name: str
+    """Name of the component: the beginning of its children's logical names."""
+    parent: pulumi.Resource
     retain: bool
     role_arn: Text
     depends_on: Sequence[pulumi.Resource]
@@ -115,13 +121,13 @@ def declare(fleet: Fleet, release: Release) -> Declared:
     return Declared(model_name, config_name, configuration)
 
 
-def config_name_of(fleet: Fleet, release: Release) -> str:
+def config_name_of(fleet: Shape, release: Release) -> str:
     """The name that `declare` gives to the release's configuration."""
     model_name = release_name(fleet.endpoint_name, release.version, _model_inputs(fleet, release))
     return release_name(fleet.endpoint_name, release.version, _config_inputs(fleet, model_name))
 
 
-def _model_inputs(fleet: Fleet, release: Release) -> dict[str, Any]:
+def _model_inputs(fleet: Shape, release: Release) -> dict[str, Any]:
     inputs: dict[str, Any] = {
         "enable_network_isolation": fleet.network_isolation,
         "primary_container": {
@@ -136,7 +142,7 @@ def _model_inputs(fleet: Fleet, release: Release) -> dict[str, Any]:
     return inputs
 
 
-def _config_inputs(fleet: Fleet, model_name: str) -> dict[str, Any]:
+def _config_inputs(fleet: Shape, model_name: str) -> dict[str, Any]:
     inputs: dict[str, Any] = {
         "production_variants": [
             {

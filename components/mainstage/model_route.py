@@ -22,7 +22,6 @@ from ._signature_args import SignatureArgs, hashes_personal_data, read_signature
 from .guard_alarms import EndpointIdentity
 from .pseudonym_key import pseudonym_statement
 
-_SUFFIX = "-front-door"
 _ROUTE_NAME = Pattern(
     RESOURCE_NAME.expression,
     "a name of a-z, 0-9 and hyphen, at most 52 characters, because more is added for functions and streams",
@@ -38,6 +37,11 @@ _TIMEOUT_MARGIN_SECONDS = 5
 """Lambda waits that much longer than the deadline, for the record that is written after the reply."""
 MOST_BODY_KIB = 6000
 """Lambda takes 6 MB of event: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+
+
+def front_door_function_name(route_name: str) -> str:
+    """Name of the function that answers a route."""
+    return f"{route_name}-front-door"
 
 
 class ModelRouteArgs(AccountArgs):
@@ -105,7 +109,7 @@ class _Resolved:
 
     @property
     def function_name(self) -> str:
-        return f"{self.route_name}{_SUFFIX}"
+        return front_door_function_name(self.route_name)
 
     @property
     def path(self) -> str:
@@ -165,7 +169,7 @@ def _resolve(name: str, args: ModelRouteArgs) -> _Resolved:
         endpoint_arn=None if endpoint is None else endpoint.text("endpoint_arn", ARN),
         configurations=_read_configurations(reader, awaiting=endpoint is None),
         log=log,
-        pseudonym_key_arn=_read_pseudonym_key(reader, signature, door),
+        pseudonym_key_arn=read_pseudonym_key(reader, signature, door),
         deadline_ms=read_deadline(reader),
         maximum_body_kib=read_body_limit(reader),
         memory_mib=reader.whole("memory_mib", minimum=128, maximum=10_240, default=512),
@@ -210,7 +214,7 @@ def _read_configurations(reader: Reader, *, awaiting: bool) -> dict[str, Text]:
     return {version: name for version, name in configurations.items() if isinstance(name, str)}
 
 
-def _read_pseudonym_key(reader: Reader, signature: Mapping[str, Any], door: Door) -> Optional[Text]:
+def read_pseudonym_key(reader: Reader, signature: Mapping[str, Any], door: Door) -> Optional[Text]:
     """The key, where something is hashed; a key that nothing needs is left alone, and no role may use it."""
     given = reader.optional_text("pseudonym_key_arn", KEY_ARN)
     needs = ""
@@ -291,6 +295,7 @@ class ModelRoute(pulumi.ComponentResource):
             authorization_type=resolved.door.authorization_type,
             authorizer_id=resolved.door.authorizer_id,
         )
+        self._function = function
         self.route_key = route.route_key
         self.url = pulumi.Output.concat(resolved.door.api_endpoint, resolved.path)
         self.function_name = function.name
@@ -305,6 +310,11 @@ class ModelRoute(pulumi.ComponentResource):
                 "role_name": self.role_name,
             }
         )
+
+    @property
+    def function(self) -> "aws.lambda_.Function":
+        """The function that answers, for `depends_on`."""
+        return self._function
 
     def grant_predict(self, role_name: pulumi.Input[str], *, grantee: str = "caller") -> "aws.iam.RolePolicy":
         """Lets a role ask for predictions of this model through the front door, and for nothing else. `grantee` names

@@ -15,9 +15,10 @@ from ._endpoint_args import (
     SageMakerEndpointArgs,
     resolve,
 )
+from ._endpoint_plan import plan_endpoint
 from ._execution_role import Needs, execution_statements, invoke_statement
 from ._policy import Text, document
-from ._release import Fleet, Release, config_name_of, declare
+from ._release import Fleet, Release, declare
 from ._release_rules import DeploymentArgs
 from ._roles import ServiceRole, service_role
 from .guard_alarms import EndpointIdentity, GuardAlarms, guard_alarm_names
@@ -55,7 +56,10 @@ class SageMakerEndpoint(pulumi.ComponentResource):
     """Names, ARNs and metric dimensions for alarms, dashboards and callers."""
 
     def __init__(self, name: str, args: SageMakerEndpointArgs, opts: Optional[pulumi.ResourceOptions] = None):
-        """Raises ComponentArgsError with every problem of the arguments, and every release that AWS would refuse."""
+        """Raises ComponentArgsError with every problem of the arguments, and every release that AWS would refuse.
+
+        What `opts.depends_on` names is there before the endpoint takes traffic, and before each release.
+        """
         super().__init__("mainstage:index:SageMakerEndpoint", name, {}, opts)
         resolved = resolve(name, args)
         self._name = name
@@ -63,20 +67,7 @@ class SageMakerEndpoint(pulumi.ComponentResource):
         logs = self._log_group(resolved)
         taken = self._execution_role(resolved, group_id)
         fleet = self._fleet(resolved, taken, group_id, [taken.policy, *rules])
-        config_name = f"{resolved.endpoint_name}-awaiting"
-        self._configuration_names: dict[str, str] = {}
-        if resolved.release is not None:
-            config_name = config_name_of(fleet, resolved.release)
-            releases = (resolved.release, *resolved.keep)
-            self._configuration_names = {str(each.version): config_name_of(fleet, each) for each in releases}
-        self.identity = {
-            "endpoint_name": resolved.endpoint_name,
-            "endpoint_arn": resolved.account.arn("sagemaker", f"endpoint/{resolved.endpoint_name}"),
-            "endpoint_config_name": config_name,
-            "variant_name": resolved.variant_name,
-            "model_name": resolved.model_name,
-            "guard_alarm_names": guard_alarm_names(resolved.endpoint_name),
-        }
+        self.identity = plan_endpoint(resolved).identity
         guards = GuardAlarms(
             f"{name}-guards",
             {
@@ -90,10 +81,10 @@ class SageMakerEndpoint(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         if resolved.release is not None:
-            self._serve(resolved, fleet, resolved.release, [*guards.resources, logs, taken.policy])
+            self._serve(resolved, fleet, resolved.release, [*guards.resources, logs, taken.policy, *_after(opts)])
         self.endpoint_name = pulumi.Output.from_input(resolved.endpoint_name)
         self.endpoint_arn = pulumi.Output.from_input(self.identity["endpoint_arn"])
-        self.endpoint_config_name = pulumi.Output.from_input(config_name)
+        self.endpoint_config_name = pulumi.Output.from_input(self.identity["endpoint_config_name"])
         self.execution_role_arn = taken.role.arn
         self.log_group_name = logs.name
         instances = resolved.autoscaling.maximum if resolved.autoscaling else resolved.instance_count
@@ -109,12 +100,6 @@ class SageMakerEndpoint(pulumi.ComponentResource):
                 "identity": self.identity,
             }
         )
-
-    @property
-    def configuration_names(self) -> dict[str, str]:
-        """Names of the endpoint configurations by version, of what is served and of what is kept: the metric dimension
-        `EndpointConfigName`. Empty while awaiting."""
-        return dict(self._configuration_names)
 
     def grant_invoke(self, role_name: pulumi.Input[str], *, grantee: str = "caller") -> "aws.iam.RolePolicy":
         """Lets a role invoke this endpoint and nothing else. `grantee` names the caller, once for each grant."""
@@ -248,3 +233,11 @@ class SageMakerEndpoint(pulumi.ComponentResource):
         )
         if resolved.autoscaling is not None:
             autoscale(self._name, resolved.autoscaling, parent=self, endpoint=endpoint, variant=resolved.variant_name)
+
+
+def _after(opts: Optional[pulumi.ResourceOptions]) -> Sequence[pulumi.Resource]:
+    """What the component was told to come after. Pulumi does not pass it on to a component's children."""
+    after = None if opts is None else opts.depends_on
+    if isinstance(after, pulumi.Resource):
+        return [after]
+    return [each for each in after if isinstance(each, pulumi.Resource)] if isinstance(after, Sequence) else []

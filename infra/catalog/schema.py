@@ -8,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Annotated, Any, Literal
 
+from mainstage.model_route import LONGEST_DEADLINE_MS, MOST_BODY_KIB
 from mainstage.runtime_presets import PRESETS
 from pydantic import BeforeValidator, Field
 
@@ -193,10 +194,48 @@ class Slo(Section):
             )
 
 
-class Capture(Section):
-    """Which requests and answers are kept."""
+class FrontDoor(Section):
+    """What clients may ask of the front door."""
 
-    percent: int = Field(ge=0, le=100, description="the share of requests captured, in percent, 0 to 100")
+    deadline_ms: int = Field(
+        default=10_000,
+        ge=100,
+        description=(
+            "how long an answer may take, in milliseconds, 100 to 29000; later it is 504. Not below slo.p99_ms. "
+            "Default: 10000"
+        ),
+    )
+    maximum_body_kib: int = Field(
+        default=256,
+        ge=1,
+        description="the longest request body, in KiB, 1 to 6000; a longer one is 413. Default: 256",
+    )
+
+    # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html,
+    # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+    @classmethod
+    def rules(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
+        if values.get("deadline_ms", 0) > LONGEST_DEADLINE_MS:
+            message = "an HTTP API gives up after 30 seconds, though a container may take 60"
+            fix = "lower it; what needs longer has to be asked asynchronously"
+            yield Finding(("deadline_ms",), message, f"100 to {LONGEST_DEADLINE_MS}", fix=fix)
+        if values.get("maximum_body_kib", 0) > MOST_BODY_KIB:
+            message = "Lambda takes 6 MB, the request's headers among it"
+            fix = "send fewer rows in a request, or a reference to the data"
+            yield Finding(("maximum_body_kib",), message, f"1 to {MOST_BODY_KIB}", fix=fix)
+
+
+class Capture(Section):
+    """Which requests and answers are kept, as they were sent."""
+
+    percent: int = Field(
+        ge=0,
+        le=100,
+        description=(
+            "the share of requests captured, in percent, 0 to 100. Only 0 with personal data in the signature: what is "
+            "captured is neither hashed nor dropped"
+        ),
+    )
 
 
 Tags = Annotated[dict[str, str], Field(max_length=10)]
@@ -223,6 +262,9 @@ class EnvironmentOverlay(Section):
     )
     slo: dict[str, Any] | None = Field(
         default=None, description="what clients are promised here, a mapping. Merged with the main part's"
+    )
+    front_door: dict[str, Any] | None = Field(
+        default=None, description="what clients may ask here, a mapping. Merged with the main part's"
     )
     capture: Capture | None = Field(default=None, description="which requests are kept here, a mapping")
     tags: Tags | None = Field(
@@ -267,8 +309,15 @@ class Model(Section):
     )
     capacity: Capacity = Field(description="a mapping: what the model runs on")
     slo: Slo = Field(default=Slo(), description="a mapping: what clients are promised. Default: all defaults")
+    front_door: FrontDoor = Field(
+        default=FrontDoor(), description="a mapping: what clients may ask. Default: all defaults"
+    )
     capture: Capture | None = Field(
-        default=None, description="a mapping: which requests are kept. Default: what the environment's settings say"
+        default=None,
+        description=(
+            "a mapping: which requests are kept. Default: what the environment's settings say, and none with personal "
+            "data in the signature"
+        ),
     )
     tags: Tags = Field(
         default_factory=dict,
@@ -285,6 +334,8 @@ class Model(Section):
         yield from _preset_findings(values.get("runtime"))
         yield from _version_findings(values)
         yield from _canary_findings(values)
+        yield from _deadline_findings(values)
+        yield from _capture_findings(values)
         for key, value in values.get("tags", {}).items():
             yield from tag_findings(("tags", key), key, value)
 
@@ -320,3 +371,24 @@ def _canary_findings(values: Mapping[str, Any]) -> Iterator[Finding]:
         )
         fix = "raise capacity.instance_count to 2, or choose all_at_once"
         yield Finding(("rollout", "strategy"), message, "all_at_once, with one instance", fix=fix)
+
+
+def _deadline_findings(values: Mapping[str, Any]) -> Iterator[Finding]:
+    """The front door gives up before the promise is broken: no guard could ever see it."""
+    slo, front_door = values.get("slo"), values.get("front_door")
+    if slo is not None and front_door is not None and front_door.deadline_ms < slo.p99_ms:
+        message = f"is below slo.p99_ms ({slo.p99_ms:g}): answers that keep the promise would be given up"
+        fix = "raise the deadline or lower the promise"
+        allowed = f"{slo.p99_ms:g} to {LONGEST_DEADLINE_MS}"
+        if slo.p99_ms > LONGEST_DEADLINE_MS:
+            allowed = f"up to {LONGEST_DEADLINE_MS}, and slo.p99_ms not above it"
+        yield Finding(("front_door", "deadline_ms"), message, allowed, fix=fix)
+
+
+def _capture_findings(values: Mapping[str, Any]) -> Iterator[Finding]:
+    """SageMaker captures bodies as they are: hashing or dropping a field in the log would be for nothing."""
+    signature, capture = values.get("signature"), values.get("capture")
+    if signature is not None and capture is not None and capture.percent > 0 and signature.personal:
+        message = f"requests would be stored as they are, with personal data in them ({', '.join(signature.personal)})"
+        fix = "remove capture: the prediction log keeps them without personal data"
+        yield Finding(("capture", "percent"), message, "0", fix=fix)

@@ -46,8 +46,12 @@ class SignatureField(Section):
         default=None,
         description="the texts that the model was trained on, a list. Others are answered too. Default: any text",
     )
-    pii: bool = Field(
-        default=False, description="true or false: whether it is personal data, to be redacted in logs. Default: false"
+    pii: Literal[True, False, "hash", "drop"] = Field(
+        default=False,
+        description=(
+            "whether it is personal data, and what is logged of it: true or hash (a keyed hash stands for it), drop "
+            "(nothing), or false. Default: false"
+        ),
     )
 
     @classmethod
@@ -91,6 +95,11 @@ class Signature(Section):
     entity_key: str | None = Field(
         default=None, description="the input that says whom a request is about, the name of an input. Default: none"
     )
+
+    @property
+    def personal(self) -> tuple[str, ...]:
+        """Names of the fields that are marked as personal data."""
+        return tuple(field.name for field in (*self.inputs, *self.outputs) if field.pii)
 
     @classmethod
     def rules(cls, values: Mapping[str, Any]) -> Iterator[Finding]:

@@ -1,15 +1,26 @@
-"""The models layer: one ModelService a model of the catalog."""
+"""The models layer: one ModelService a model of the catalog, and a dashboard of them all."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from mainstage import AutoscalingArgs, CapacityArgs, KeptVersionArgs, ModelService, ModelServiceArgs
+from mainstage import (
+    AutoscalingArgs,
+    CapacityArgs,
+    Dashboard,
+    DataCaptureArgs,
+    FrontDoorIdentity,
+    KeptVersionArgs,
+    ModelService,
+    ModelServiceArgs,
+    SignatureArgs,
+    SignatureFieldArgs,
+)
 from mainstage import DeploymentArgs as RolloutArgs
 
-from infra.catalog import Autoscaling, Capacity, Catalog, KeptVersion, Model, Rollout
-from infra.layers.names import endpoint_name
+from infra.catalog import Autoscaling, Capacity, Catalog, KeptVersion, Model, Rollout, Signature, SignatureField
+from infra.layers.names import endpoint_name, platform_name
 from infra.layers.outputs import PlatformOutputs
 from infra.layers.provider import make_provider, with_provider
 from infra.settings import ModelsSettings
@@ -27,16 +38,36 @@ def compose(settings: ModelsSettings, catalog: Catalog, platform: Mapping[str, A
         name: ModelService(name, service_args(model, settings, outputs), options)
         for name, model in catalog.models.items()
     }
+    overview = Dashboard(
+        "overview",
+        {
+            "account_id": settings.account_id,
+            "region": settings.region,
+            # Dashboards know no regions, hence the region.
+            "dashboard_name": f"{platform_name(settings.environment)}-{settings.region}",
+            "models": [service.shown for service in services.values()],
+            "front_door": front_door_identity(outputs),
+            "runbook_base_url": settings.runbook_base_url,
+        },
+        options,
+    )
     return {
         "account_id": settings.account_id,
         "region": settings.region,
         "release": settings.release,
+        "dashboard_name": overview.dashboard_name,
         "models": {
             name: {
                 "endpoint_name": service.endpoint_name,
                 "endpoint_arn": service.endpoint_arn,
                 "endpoint_config_name": service.endpoint_config_name,
                 "stable": catalog.models[name].stable,
+                "url": service.url,
+                "front_door_function_name": service.front_door_function_name,
+                "log_stream_name": service.log_stream_name,
+                "log_database_name": service.log_database_name,
+                "log_workgroup_name": service.log_workgroup_name,
+                "dashboard_name": service.dashboard_name,
             }
             for name, service in services.items()
         },
@@ -56,11 +87,19 @@ def service_args(model: Model, settings: ModelsSettings, platform: PlatformOutpu
         "rollout": _rollout(model.rollout),
         "capacity": _capacity(model.capacity),
         "slo": {"p95_ms": model.slo.p95_ms, "p99_ms": model.slo.p99_ms, "error_ratio": model.slo.error_ratio},
-        "capture": {
-            "s3_uri": f"s3://{platform.capture_bucket_name}",
-            "bucket_arn": platform.capture_bucket_arn,
-            "percent": settings.capture_percent if model.capture is None else model.capture.percent,
+        "environment_label": settings.environment,
+        "signature": signature_args(model.signature),
+        "front_door": front_door_identity(platform),
+        "deadline_ms": model.front_door.deadline_ms,
+        "maximum_body_kib": model.front_door.maximum_body_kib,
+        "prediction_log": {
+            "bucket_name": platform.predictions_bucket_name,
+            "bucket_arn": platform.predictions_bucket_arn,
+            "buffer_seconds": settings.prediction_log.buffer_seconds,
+            "scan_limit_mib": settings.prediction_log.scan_limit_mib,
         },
+        "pseudonym_key_arn": platform.pseudonym_key_arn,
+        "capture": _capture(model, settings, platform),
         "endpoint_name": endpoint_name(settings.environment, model.model),
         "registry_bucket_name": platform.registry_bucket_name,
         "registry_bucket_arn": platform.registry_bucket_arn,
@@ -85,6 +124,60 @@ def service_args(model: Model, settings: ModelsSettings, platform: PlatformOutpu
         args["stable"] = model.stable
         args["keep"] = [_kept(version) for version in model.keep]
     return args
+
+
+def front_door_identity(platform: PlatformOutputs) -> FrontDoorIdentity:
+    """The platform's HTTP API, as the FrontDoor component handed it out."""
+    return {
+        "api_id": platform.front_door_api_id,
+        "api_endpoint": platform.front_door_api_endpoint,
+        "execution_arn": platform.front_door_execution_arn,
+        "authorizer_id": platform.front_door_authorizer_id,
+        "authorization_type": platform.front_door_authorization_type,
+        "stage_name": platform.front_door_stage_name,
+    }
+
+
+def signature_args(signature: Signature) -> SignatureArgs:
+    """A catalog's signature as an argument of components; what is left at its default is left out."""
+    args: SignatureArgs = {
+        "inputs": [_field(field) for field in signature.inputs],
+        "outputs": [_field(field) for field in signature.outputs],
+    }
+    if signature.confidence is not None:
+        args["confidence"] = signature.confidence
+    if signature.entity_key is not None:
+        args["entity_key"] = signature.entity_key
+    return args
+
+
+def _field(field: SignatureField) -> SignatureFieldArgs:
+    args: SignatureFieldArgs = {"name": field.name, "type": field.type}
+    if field.description:
+        args["description"] = field.description
+    if not field.required:
+        args["required"] = False
+    if field.nullable:
+        args["nullable"] = True
+    if field.minimum is not None:
+        args["minimum"] = field.minimum
+    if field.maximum is not None:
+        args["maximum"] = field.maximum
+    if field.categories is not None:
+        args["categories"] = list(field.categories)
+    if field.pii:
+        args["pii"] = "drop" if field.pii == "drop" else "hash"
+    return args
+
+
+def _capture(model: Model, settings: ModelsSettings, platform: PlatformOutputs) -> DataCaptureArgs:
+    """What is captured is stored as it was sent: nothing, where the environment's default meets personal data."""
+    default = 0 if model.signature.personal else settings.capture_percent
+    return {
+        "s3_uri": f"s3://{platform.capture_bucket_name}",
+        "bucket_arn": platform.capture_bucket_arn,
+        "percent": default if model.capture is None else model.capture.percent,
+    }
 
 
 def _rollout(rollout: Rollout) -> RolloutArgs:

@@ -36,6 +36,16 @@ class PlatformOutputs:
     capture_bucket_arn: str
     page_topic_arn: str
     ticket_topic_arn: str
+    front_door_api_id: str
+    front_door_api_endpoint: str
+    front_door_execution_arn: str
+    front_door_authorizer_id: str
+    """Empty unless callers have tokens."""
+    front_door_authorization_type: str
+    front_door_stage_name: str
+    predictions_bucket_name: str
+    predictions_bucket_arn: str
+    pseudonym_key_arn: str
     permissions_boundary_arn: str
     release: str
 
@@ -43,11 +53,10 @@ class PlatformOutputs:
     def of(cls, values: Mapping[str, Any], settings: ModelsSettings) -> PlatformOutputs:
         """Checks the platform stack's outputs against the models stack's settings. Raises PlatformNotUp."""
         environment = settings.environment
-        missing = [name for name in OUTPUT_NAMES if not values.get(name)]
+        missing = [name for name in OUTPUT_NAMES if not values.get(name) and name not in _MAY_BE_EMPTY]
         if missing:
-            raise _not_up(
-                environment, f"it has no {'outputs' if len(missing) == len(OUTPUT_NAMES) else ', '.join(missing)}"
-            )
+            nothing = len(missing) == len(OUTPUT_NAMES) - len(_MAY_BE_EMPTY)
+            raise _not_up(environment, f"it has no {'outputs' if nothing else ', '.join(missing)}")
         for name in ("account_id", "region"):
             platform, models = values[name], getattr(settings, name)
             if platform != models:
@@ -56,12 +65,15 @@ class PlatformOutputs:
                     f"Write the same mainstage:{name} in stacks/Pulumi.platform-{environment}.yaml "
                     f"and stacks/Pulumi.models-{environment}.yaml."
                 )
-        plain = {name: values[name] for name in OUTPUT_NAMES}
+        plain = {name: values.get(name, "") for name in OUTPUT_NAMES}
         return cls(**{**plain, "private_subnet_ids": tuple(plain["private_subnet_ids"])})
 
 
 OUTPUT_NAMES = tuple(field.name for field in fields(PlatformOutputs))
 """The platform stack's outputs, in the order in which they are exported."""
+
+
+_MAY_BE_EMPTY = ("front_door_authorizer_id",)
 
 
 async def read_platform(environment: str) -> Mapping[str, Any]:

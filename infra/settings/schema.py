@@ -37,6 +37,7 @@ InterfaceEndpoint = Literal[
 # divides no less than a /23 into zones.
 _LARGEST_VPC, _SMALLEST_VPC = 16, 23
 _MAXIMUM_TAGS = 30  # AWS takes 50 a resource; the rest is for the provider's own and the components'
+_KEY_ARN = r"^arn:(aws|aws-cn|aws-us-gov):kms:[a-z0-9-]+:[0-9]{12}:key/[0-9a-f-]{36}$"
 _ARN_POLICY = r"arn:(aws|aws-cn|aws-us-gov):iam::[0-9]{12}:policy/[A-Za-z0-9_+=,.@/-]+"
 
 ResourceId = Annotated[str, Field(pattern=r"^[a-z]+-[0-9a-f]{8,17}$")]
@@ -220,6 +221,59 @@ class CaptureSettings(Section):
     retention_days: int = Field(ge=1, le=3650, description="how long captured predictions are kept, in days, 1 to 3650")
 
 
+class JwtSettings(Section):
+    """Whose tokens the front door takes."""
+
+    issuer: str = Field(
+        pattern=r"^https://[^\s]+$",
+        description="the issuer of the tokens, an https URL, letter for letter as in their claim iss",
+    )
+    audiences: Annotated[tuple[str, ...], Field(strict=False, min_length=1, max_length=50)] = Field(
+        description="whom the tokens are for, a list of at least one: a token's claim aud or client_id has to be in it"
+    )
+
+
+class FrontDoorSettings(Section):
+    """The HTTP API that clients call."""
+
+    auth: Literal["iam", "jwt", "none"] = Field(
+        default="iam",
+        description=(
+            "how callers prove who they are: iam (signed requests), jwt (tokens) or none (only in dev). Default: iam"
+        ),
+    )
+    jwt: JwtSettings | None = Field(
+        default=None, description="a mapping: whose tokens are taken. Needed with auth: jwt"
+    )
+    throttle_requests_per_second: int = Field(
+        default=1000,
+        ge=1,
+        le=10_000,
+        description="requests a second that one model takes, 1 to 10000; the others are answered 429. Default: 1000",
+    )
+    throttle_burst: int = Field(
+        default=2000, ge=1, le=5_000, description="requests that one model takes at once, 1 to 5000. Default: 2000"
+    )
+
+    @classmethod
+    def rules(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
+        auth = values.get("auth")
+        if "jwt" not in values or auth is None:
+            return
+        if auth == "jwt" and values["jwt"] is None:
+            yield Finding(("jwt",), "missing, auth: jwt needs it", fix="add jwt with issuer and audiences")
+        if auth != "jwt" and values["jwt"] is not None:
+            yield Finding(("jwt",), f"has no meaning with auth: {auth}", fix="write auth: jwt, or remove jwt")
+
+
+class PredictionsSettings(Section):
+    """The bucket that holds the prediction logs."""
+
+    retention_days: int = Field(
+        ge=1, le=3650, description="how long logged predictions are kept, in days, 1 to 3650. Older ones are deleted"
+    )
+
+
 class PlatformSettings(LayerSettings):
     """The platform layer: network, key, registry, pager."""
 
@@ -230,12 +284,24 @@ class PlatformSettings(LayerSettings):
         default_factory=RegistrySettings, description="a mapping: the bucket of model archives. Default: all defaults"
     )
     capture: CaptureSettings = Field(description="a mapping: the bucket of captured predictions")
+    front_door: FrontDoorSettings = Field(
+        default_factory=FrontDoorSettings,
+        description="a mapping: the HTTP API that clients call. Default: all defaults",
+    )
+    predictions: PredictionsSettings = Field(description="a mapping: the bucket of the prediction logs")
     existing_kms_key_arn: str | None = Field(
         default=None,
-        pattern=r"^arn:(aws|aws-cn|aws-us-gov):kms:[a-z0-9-]+:[0-9]{12}:key/[0-9a-f-]{36}$",
+        pattern=_KEY_ARN,
         description=(
             "the ARN of a customer key that is there already, whose policy lets CloudWatch, logs "
             "and SNS use it. Default: make one"
+        ),
+    )
+    existing_pseudonym_key_arn: str | None = Field(
+        default=None,
+        pattern=_KEY_ARN,
+        description=(
+            "the ARN of an HMAC_256 key that is there already, which personal data are hashed with. Default: make one"
         ),
     )
     existing_permissions_boundary_arn: str | None = Field(
@@ -247,6 +313,7 @@ class PlatformSettings(LayerSettings):
     def rules(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
         yield from super().rules(values)
         yield from _protection_findings(values)
+        yield from _auth_findings(values)
         region, network = values.get("region"), values.get("network")
         if region in REGIONS and network is not None:
             for index, zone in enumerate(network.availability_zones or ()):
@@ -258,9 +325,9 @@ class PlatformSettings(LayerSettings):
                         f"{region}a, {region}b, …",
                         nearest(zone, (f"{region}{z}" for z in "abcdef")),
                     )
-        for name, part in (("existing_kms_key_arn", 4), ("existing_permissions_boundary_arn", 4)):
+        for name in ("existing_kms_key_arn", "existing_pseudonym_key_arn", "existing_permissions_boundary_arn"):
             arn, account_id = values.get(name), values.get("account_id")
-            if arn and account_id and arn.split(":")[part] != account_id:
+            if arn and account_id and arn.split(":")[4] != account_id:
                 yield Finding(
                     (name,), "lies in another account", f"account {account_id}", fix="use one of this account"
                 )
@@ -298,6 +365,28 @@ class Limits(Section):
         return any(fnmatch.fnmatchcase(instance_type, pattern) for pattern in self.instance_types)
 
 
+class PredictionLogSettings(Section):
+    """How predictions are logged, and how much a query may read."""
+
+    buffer_seconds: int = Field(
+        default=60,
+        ge=0,
+        le=900,
+        description=(
+            "how long predictions are gathered before they are written, in seconds, 0 to 900: about as long as it "
+            "takes until a query sees them. Longer means larger files and cheaper queries. Default: 60"
+        ),
+    )
+    scan_limit_mib: int = Field(
+        default=10_240,
+        ge=10,
+        le=7_000_000,
+        description=(
+            "how many MiB one query of the log may read, at least 10: the cost cap of a query. Default: 10240"
+        ),
+    )
+
+
 class ModelsSettings(LayerSettings):
     """The models layer: endpoints and what hangs on them."""
 
@@ -311,6 +400,10 @@ class ModelsSettings(LayerSettings):
         ge=0, le=100, description="share of requests captured when a model file does not say, in percent, 0 to 100"
     )
     limits: Limits = Field(description="a mapping: what model files may ask for in this environment")
+    prediction_log: PredictionLogSettings = Field(
+        default_factory=PredictionLogSettings,
+        description="a mapping: how predictions are logged and queried. Default: all defaults",
+    )
 
     @classmethod
     def rules(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
@@ -322,3 +415,10 @@ def _protection_findings(values: Mapping[str, Any]) -> Iterator[Finding]:
     if values.get("deletion_protection") is False and values.get("environment") not in ("dev", None):
         message = f"cannot be switched off in {values['environment']}"
         yield Finding(("deletion_protection",), message, "true; false only in dev", fix="remove the line")
+
+
+def _auth_findings(values: Mapping[str, Any]) -> Iterator[Finding]:
+    front_door, environment = values.get("front_door"), values.get("environment")
+    if front_door is not None and front_door.auth == "none" and environment not in ("dev", None):
+        message = f"everybody on the internet could call the models of {environment}"
+        yield Finding(("front_door", "auth"), message, "iam or jwt; none only in dev", fix="remove the line: iam")

@@ -80,7 +80,7 @@ def test_it_can_be_built_twice_in_one_stack(component: str, args: Arguments) -> 
         "PseudonymKey": {"alias": "other"},
         "FrontDoor": {"api_name": "other"},
         "SageMakerEndpoint": {"endpoint_name": "other"},
-        "ModelService": {"endpoint_name": "other"},
+        "ModelService": {"endpoint_name": "other", "environment_label": "other"},
         "PredictionLog": {"log_name": "other"},
         "Dashboard": {"dashboard_name": "other"},
     }
