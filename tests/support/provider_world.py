@@ -12,10 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from provider_driver import ACCOUNT_ID, REGION, Driver, Resource, allow, trust
 
+from infra.rehearsal.provider.values import ARCHIVE, ASSET, SIGNATURE
+
 if TYPE_CHECKING:
     from infra.rehearsal.cloud.cloud import Cloud
 
 IMAGE = f"141502667606.dkr.ecr.{REGION}.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
+
+CODE = {
+    SIGNATURE: ARCHIVE,
+    "hash": "1",
+    "assets": {"app.py": {SIGNATURE: ASSET, "hash": "1", "text": "def handler(event, context): return event"}},
+}
 
 
 @dataclass
@@ -66,6 +74,35 @@ class World:
     @functools.cached_property
     def key(self) -> Resource:
         return self.engine.create("aws:kms/key:Key", "world", description="for buckets", enableKeyRotation=True)
+
+    @functools.cached_property
+    def function_role(self) -> Resource:
+        role = self.engine.create(
+            "aws:iam/role:Role", "function", name="function", assumeRolePolicy=trust("lambda.amazonaws.com")
+        )
+        policy = allow("sqs:*", "logs:*")
+        self.engine.create("aws:iam/rolePolicy:RolePolicy", "function", name="all", role=role.id, policy=policy)
+        return role
+
+    @functools.cached_property
+    def function(self) -> Resource:
+        return self.engine.create(
+            "aws:lambda/function:Function",
+            "world",
+            name="world",
+            runtime="python3.13",
+            handler="app.handler",
+            code=CODE,
+            role=self.function_role.outputs["arn"],
+        )
+
+    @functools.cached_property
+    def queue(self) -> Resource:
+        return self.engine.create("aws:sqs/queue:Queue", "world", name="world")
+
+    @functools.cached_property
+    def other_queue(self) -> Resource:
+        return self.engine.create("aws:sqs/queue:Queue", "other", name="other")
 
     @functools.cached_property
     def topic(self) -> Resource:
@@ -224,6 +261,16 @@ def _bucket_policy(world: World) -> str:
         "Condition": {"Bool": {"aws:SecureTransport": "false"}},
     }
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, indent=2)
+
+
+def _queue_policy(world: World) -> str:
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": world.queue.outputs["arn"],
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def _topic_policy(world: World) -> str:
@@ -428,6 +475,58 @@ SAMPLES: Mapping[str, Sample] = {
         },
         "serverSideEncryption": {"enabled": True, "keyType": "AWS_OWNED_CMK"},
         "tags": TAGS,
+    },
+    "aws:lambda/function:Function": lambda world: {
+        "name": "dev-iris-front-door",
+        "description": "answers predictions",
+        "runtime": "python3.13",
+        "architectures": ["arm64"],
+        "handler": "app.handler",
+        "code": CODE,
+        "role": world.function_role.outputs["arn"],
+        "timeout": 12,
+        "memorySize": 512,
+        "environment": {"variables": {"MAINSTAGE_MODEL": "iris"}},
+        "kmsKeyArn": world.key.outputs["arn"],
+        "tracingConfig": {"mode": "PassThrough"},
+        "loggingConfig": {"logFormat": "Text", "logGroup": world.log_group.id},
+        "reservedConcurrentExecutions": 5,
+        "tags": TAGS,
+    },
+    "aws:lambda/permission:Permission": lambda world: {
+        "action": "lambda:InvokeFunction",
+        "function": world.function.id,
+        "principal": "apigateway.amazonaws.com",
+        "sourceArn": f"arn:aws:execute-api:{REGION}:{ACCOUNT_ID}:abc/*",
+    },
+    "aws:lambda/eventSourceMapping:EventSourceMapping": lambda world: {
+        "eventSourceArn": world.queue.outputs["arn"],
+        "functionName": world.function.id,
+        "batchSize": 50,
+        "maximumBatchingWindowInSeconds": 5,
+        "functionResponseTypes": ["ReportBatchItemFailures"],
+        "scalingConfig": {"maximumConcurrency": 2},
+        "tags": TAGS,
+    },
+    "aws:sqs/queue:Queue": lambda world: {
+        "name": "dev-iris-spool",
+        "kmsMasterKeyId": world.key.outputs["arn"],
+        "kmsDataKeyReusePeriodSeconds": 600,
+        "messageRetentionSeconds": 1_209_600,
+        "visibilityTimeoutSeconds": 360,
+        "redrivePolicy": json.dumps({"deadLetterTargetArn": world.queue.outputs["arn"], "maxReceiveCount": 5}),
+        "tags": TAGS,
+    },
+    "aws:sqs/queuePolicy:QueuePolicy": lambda world: {"queueUrl": world.queue.id, "policy": _queue_policy(world)},
+    "aws:sqs/redrivePolicy:RedrivePolicy": lambda world: {
+        "queueUrl": world.other_queue.id,
+        "redrivePolicy": json.dumps({"deadLetterTargetArn": world.queue.outputs["arn"], "maxReceiveCount": 5}),
+    },
+    "aws:sqs/redriveAllowPolicy:RedriveAllowPolicy": lambda world: {
+        "queueUrl": world.queue.id,
+        "redriveAllowPolicy": json.dumps(
+            {"redrivePermission": "byQueue", "sourceQueueArns": [world.other_queue.outputs["arn"]]}
+        ),
     },
     "aws:sns/topic:Topic": lambda world: {
         "displayName": "Pages",

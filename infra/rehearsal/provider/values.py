@@ -21,9 +21,10 @@ UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 _SECRET = "1b47061264138c4ac30d75fd1eb44270"
-_ASSET = "c44067f5952c0a294b673a41bacd8c17"
-_ARCHIVE = "0def7320c3a5731c473e5ecbe6d01bc7"
+ASSET = "c44067f5952c0a294b673a41bacd8c17"
+ARCHIVE = "0def7320c3a5731c473e5ecbe6d01bc7"
 _ARCHIVE_TIME = (1980, 1, 1, 0, 0, 0)
+_UNIX, _MODE = 3, 0o100644
 
 Path_ = tuple[str | int, ...]
 """Where a value stands: ("variants", 0, "name")."""
@@ -100,22 +101,29 @@ def dotted(path: Iterable[str | int]) -> str:
 
 
 def is_asset(value: Any) -> bool:
-    return isinstance(value, Mapping) and value.get(SIGNATURE) in {_ASSET, _ARCHIVE}
+    return isinstance(value, Mapping) and value.get(SIGNATURE) in {ASSET, ARCHIVE}
 
 
 def asset_bytes(value: Mapping[str, Any]) -> bytes:
-    """The bytes that an asset or archive stands for. An archive of a folder or of members becomes a stable zip."""
+    """The bytes that an asset or archive stands for.
+
+    An archive of a folder or of members becomes a zip that depends on names and contents alone: members in order of
+    name, one time, one mode, and stored, since what a deflater writes differs between builds of zlib.
+    """
     if "text" in value and value["text"] is not None:
         return str(value["text"]).encode()
     path = _local_path(value)
     if path is not None and path.is_file():
         return path.read_bytes()
-    if value.get(SIGNATURE) == _ARCHIVE:
+    if value.get(SIGNATURE) == ARCHIVE:
         members = dict(_archive_members(value, ""))
         buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
             for name in sorted(members):
-                archive.writestr(zipfile.ZipInfo(name, _ARCHIVE_TIME), members[name], zipfile.ZIP_DEFLATED)
+                entry = zipfile.ZipInfo(name, _ARCHIVE_TIME)
+                entry.create_system = _UNIX
+                entry.external_attr = _MODE << 16
+                archive.writestr(entry, members[name])
         return buffer.getvalue()
     raise Unsupported(f"the asset's file {path or value.get('uri')!s} is not there: give a path that exists")
 
@@ -140,7 +148,7 @@ def _archive_members(value: Mapping[str, Any], prefix: str) -> Iterable[tuple[st
                 yield prefix + full.relative_to(path).as_posix(), full.read_bytes()
         return
     for name, item in (value.get("assets") or {}).items():
-        if item.get(SIGNATURE) == _ARCHIVE:
+        if item.get(SIGNATURE) == ARCHIVE:
             yield from _archive_members(item, f"{prefix}{name}/")
         else:
             yield prefix + name, asset_bytes(item)

@@ -78,6 +78,13 @@ def mapping(call: Call) -> None:
     _check_role(call, deployment.role_arn, source)
 
 
+@before("lambda", "DeleteEventSourceMapping")
+def is_there(call: Call) -> None:
+    """A mapping that is not there is refused; moto fails."""
+    if call.params["UUID"] not in _mappings(call):
+        raise AwsError("ResourceNotFoundException", "The resource you requested does not exist.", 404, Type="User")
+
+
 def _check_batch(params: dict[str, Any], known: Any) -> None:
     size = params.get("BatchSize") or (known.batch_size if known is not None else 10)
     window = params.get("MaximumBatchingWindowInSeconds")

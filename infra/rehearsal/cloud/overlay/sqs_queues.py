@@ -118,18 +118,26 @@ def _without(call: Call, names: list[str]) -> dict[str, Any]:
     return call.cloud.to_moto(replace(call, request=UNPARSED, params={**call.params, "AttributeNames": names}))
 
 
-@after("sqs", "SetQueueAttributes")
-def cleared(call: Call, output: dict[str, Any]) -> dict[str, Any]:
-    """An empty text takes an attribute away; the two encryptions switch each other off."""
-    queue = queues_of(call.cloud).queue(call.region, name_of(call))
+@handler("sqs", "SetQueueAttributes")
+def change(call: Call) -> dict[str, Any]:
+    """moto takes the policy away whenever another attribute is set. An empty text takes an attribute away; the two
+    encryptions switch each other off."""
+    queues = queues_of(call.cloud)
     asked = call.params.get("Attributes") or {}
-    if queue is not None:
-        if asked.get("KmsMasterKeyId"):
-            queue.sqs_managed_sse_enabled = False
-        elif asked.get("SqsManagedSseEnabled") == "true":
-            queue.kms_master_key_id = None
-        if asked.get("RedriveAllowPolicy") == "":
-            queue.redrive_allow_policy = None
+    with queues.changed:
+        queue = queues.queue(call.region, name_of(call))
+        policy = queue.policy if queue is not None else None
+        output = call.cloud.to_moto(call)
+        if queue is not None:
+            if "Policy" not in asked:
+                queue.policy = policy
+            if asked.get("KmsMasterKeyId"):
+                queue.sqs_managed_sse_enabled = False
+            elif asked.get("SqsManagedSseEnabled") == "true":
+                queue.kms_master_key_id = None
+            if asked.get("RedriveAllowPolicy") == "":
+                queue.redrive_allow_policy = None
+        queues.changed.notify_all()
     return output
 
 

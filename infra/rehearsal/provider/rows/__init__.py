@@ -15,6 +15,7 @@ from infra.rehearsal.provider.rows import (
     ecr,
     endpoints,
     firehose,
+    functions,
     gateways,
     http_apis,
     iam,
@@ -23,6 +24,7 @@ from infra.rehearsal.provider.rows import (
     network,
     objects,
     queries,
+    queues,
     routes,
     sagemaker,
     security_groups,
@@ -64,4 +66,6 @@ ROWS: Mapping[str, Row] = _table(
     firehose.ROWS,
     catalogue.ROWS,
     queries.ROWS,
+    functions.ROWS,
+    queues.ROWS,
 )
