@@ -46,7 +46,7 @@ def open_with(
         IdentitySource=[f"$request.{source}"],
         JwtConfiguration={"Issuer": issuer, "Audience": ["predictions", "others"]},
     )["AuthorizerId"]
-    world.route(AuthorizationType="JWT", AuthorizerId=authorizer, **({"AuthorizationScopes": scopes} if scopes else {}))
+    world.route(AuthorizationType="JWT", AuthorizerId=authorizer, AuthorizationScopes=scopes or [])
     world.stage()
     return authorizer
 
