@@ -1,4 +1,5 @@
-"""The generated parts of the documentation: field tables of settings and catalog, and the JSON Schema of a model file.
+"""The generated parts of the documentation: field tables of settings, catalog and prediction record, and the JSON
+Schema of a model file.
 
 `python -m infra.reference_docs` writes them; a test fails when they are not up to date. In the guides a table stands
 between `<!-- fields: NAME -->` and `<!-- end of fields -->`; everything around it is written by hand.
@@ -9,10 +10,11 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import get_args, get_origin
 
+from mainstage_runtime import record
 from pydantic import BaseModel
 
 from infra.catalog.json_schema import json_schema
@@ -22,13 +24,14 @@ from infra.settings.schema import ModelsSettings, PlatformSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = Path("docs/schemas/model.schema.json")
-GUIDES = (Path("docs/guides/settings.md"), Path("docs/guides/catalog.md"))
+GUIDES = (Path("docs/guides/settings.md"), Path("docs/guides/catalog.md"), Path("docs/guides/prediction-record.md"))
 _TABLES: dict[str, tuple[type[BaseModel], str]] = {
     "platform": (PlatformSettings, "mainstage:"),
     "models": (ModelsSettings, "mainstage:"),
     "model": (Model, ""),
     "overlay": (EnvironmentOverlay, "environments.<env>."),
 }
+_RECORD_TABLES = {"record": record.FIELDS, "partitions": record.PARTITION_KEYS}
 _MARKED = re.compile(r"(<!-- fields: (\w+) -->\n).*?(<!-- end of fields -->)", re.DOTALL)
 
 
@@ -37,8 +40,26 @@ def generated(root: Path = ROOT) -> dict[Path, str]:
     files = {SCHEMA: json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"}
     for guide in GUIDES:
         text = (root / guide).read_text(encoding="utf-8")
-        files[guide] = _MARKED.sub(lambda match: f"{match[1]}{table(*_TABLES[match[2]])}{match[3]}", text)
+        files[guide] = _MARKED.sub(lambda match: f"{match[1]}{_table_named(match[2])}{match[3]}", text)
     return files
+
+
+def _table_named(name: str) -> str:
+    return record_table(_RECORD_TABLES[name]) if name in _RECORD_TABLES else table(*_TABLES[name])
+
+
+def record_table(fields: Sequence[record.Field]) -> str:
+    """A Markdown table of columns of the prediction log."""
+    rows = [
+        f"| `{field.name}` | {field.type} | {'' if field.required else 'yes'} | {_sentence(field.description)} |"
+        for field in fields
+    ]
+    return "\n".join(["| column | type | may be null | what it holds |", "|---|---|---|---|", *rows]) + "\n"
+
+
+def _sentence(text: str) -> str:
+    text = text.replace("|", "\\|")
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def table(section: type[BaseModel], prefix: str) -> str:
@@ -53,8 +74,7 @@ def _rows(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, bool, st
     for name, field in section.model_fields.items():
         if field.exclude:
             continue
-        meaning = (field.description or "").replace("|", "\\|")
-        yield f"{prefix}{name}", field.is_required(), f"{meaning[:1].upper()}{meaning[1:]}."
+        yield f"{prefix}{name}", field.is_required(), _sentence(field.description or "")
         inner = unwrapped(field.annotation)
         mark = "."
         if get_origin(inner) in (tuple, list):

@@ -196,7 +196,7 @@ def front_door(environ: Mapping[str, str], signature: Mapping[str, Any]) -> Fron
     """A front door as it is deployed. Raises KeyError or ValueError when its environment is wrong."""
     settings = FrontDoorSettings.read(environ)
     key_arn = settings.pseudonym_key_arn
-    kms = clients.client("kms") if key_arn else None
+    kms = clients.client("kms", attempts=1) if key_arn else None
     pseudonyms = Pseudonyms((lambda: derived_key(kms, key_arn)) if key_arn else None)
     endpoint = None
     if settings.endpoint_name:

@@ -14,9 +14,10 @@ from mainstage_runtime.clients import LOG_ATTEMPTS, LOG_CONNECT_SECONDS, LOG_REA
 from mainstage_runtime.prediction import RecordWriter, Served
 from mainstage_runtime.redact import Pseudonyms
 
-LONGEST_SECONDS = 3 * LOG_ATTEMPTS * (LOG_CONNECT_SECONDS + LOG_READ_SECONDS) + 3
+LONGEST_SECONDS = (1 + 2 * LOG_ATTEMPTS) * (LOG_CONNECT_SECONDS + LOG_READ_SECONDS) + 2
 """Longest that handing over takes: the key, Firehose and the queue, each with its attempts, and the pauses between
-them. It counts into the function's time-out."""
+them. Lambda's time-out has to leave it that much after the deadline, or a record that Firehose is slow to take is lost
+(and counted)."""
 
 
 class HandOver:
