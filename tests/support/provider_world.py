@@ -540,6 +540,7 @@ SAMPLES: Mapping[str, Sample] = {
         "retentionInDays": 30,
         "tags": TAGS,
     },
+    "aws:cloudwatch/logStream:LogStream": lambda world: {"name": "delivery", "logGroupName": world.log_group.id},
     "aws:cloudwatch/metricAlarm:MetricAlarm": lambda world: {
         "name": "iris-guard-p99",
         "namespace": "AWS/SageMaker",
