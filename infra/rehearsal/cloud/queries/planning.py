@@ -247,7 +247,7 @@ def _columns_of(scope: Scope, alias: str) -> list[exp.Column]:
 
 
 def _rewritten(tree: exp.Query, now: datetime) -> exp.Query:
-    """Types first, for they look at functions by their Athena names; deepest first, for a node looks at its own parts."""
+    """Types first, for they look at functions by their Athena names; deepest first, for a node looks at its parts."""
     for step in (typing.rewrite, lambda node: functions.rewrite(node, now)):
         for node in list(tree.walk(bfs=True))[::-1]:
             new = step(node)

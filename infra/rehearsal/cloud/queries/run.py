@@ -42,7 +42,7 @@ class Run:
     interrupt: Callable[[], None] | None = field(default=None, repr=False)
 
     def go(self, session: Any, region: str) -> None:
-        """Runs to the end. Raises QueryFailure or QueryCancelled; objects are written only for a query that succeeds."""
+        """Runs to the end. Raises QueryFailure or QueryCancelled; only a query that succeeds writes objects."""
         s3 = session.client("s3", region_name=region)
         catalogue = Catalogue(session.client("glue", region_name=region), self.now)
         if isinstance(self.statement, Show):
@@ -79,9 +79,9 @@ class Run:
         except ClientError as error:
             detail = error.response.get("Error", {})
             raise QueryFailure(
-                f"Access denied when writing output to url: {url} . Please ensure you are allowed to access the S3 bucket."
-                " If you are encrypting query results with KMS key, please ensure you are allowed to access your KMS key"
-                f" ({detail.get('Code')}: {detail.get('Message')})"
+                f"Access denied when writing output to url: {url} . Please ensure you are allowed to access the S3"
+                " bucket. If you are encrypting query results with KMS key, please ensure you are allowed to access"
+                f" your KMS key ({detail.get('Code')}: {detail.get('Message')})"
                 if detail.get("Code") == "AccessDenied"
                 else f"Unable to write output to url: {url} ({detail.get('Code')}: {detail.get('Message')})"
             ) from error

@@ -138,8 +138,9 @@ def objects(s3: Any, locations: Iterable[str]) -> dict[str, list[Object]]:
 
 
 def _common(prefixes: list[str]) -> str:
-    shared = os.path.commonprefix(prefixes)
-    return shared[: shared.rfind("/") + 1]
+    low, high = min(prefixes), max(prefixes)
+    same = next((at for at, pair in enumerate(zip(low, high, strict=False)) if pair[0] != pair[1]), len(low))
+    return low[: low[:same].rfind("/") + 1]
 
 
 def _above(keys: Mapping[str, str], key: str) -> str | None:

@@ -1,7 +1,7 @@
 """Types of expressions, as far as they decide what a statement means: Athena is strict where DuckDB converts.
 
-A comparison of a text with a number, or of a timestamp with a text, is TYPE_MISMATCH in Athena and would work in DuckDB.
-A quotient of integers is an integer, of decimals a decimal. What cannot be told is left as it is, except in a quotient.
+A comparison of a text with a number, or of a timestamp with a text, is TYPE_MISMATCH in Athena and would work in
+DuckDB. A quotient of integers is an integer, of decimals a decimal. What cannot be told is left as it is, except in a quotient.
 """
 
 from __future__ import annotations
