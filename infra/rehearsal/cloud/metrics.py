@@ -161,6 +161,10 @@ class MetricStore:
     def __init__(self, clock: Clock):
         self._clock = clock
         self._lock = threading.Lock()
+        self.changes = 0
+        """Rises with every value that is put: whoever found nothing need not look again before it does."""
+        self.latest = 0
+        """The latest second that values were put for; it may lie in the future."""
         self._buckets: dict[tuple[str, Metric], _Series] = {}
         self._known: dict[tuple[str, str, str, tuple[tuple[str, str], ...]], _Series] = {}
         """The same series by what callers give, dimensions in their order: a put finds its series with one look."""
@@ -293,6 +297,7 @@ class MetricStore:
         at: datetime | None,
         resolution_seconds: int,
     ) -> Distribution:
+        self.changes += 1
         second = int((at or self._clock.now()).timestamp())
         second -= second % resolution_seconds
         key = (region, namespace, name, tuple(dimensions.items()) if dimensions else ())
@@ -303,6 +308,7 @@ class MetricStore:
         bucket = series.get((second, unit))
         if bucket is None:
             bucket = series[second, unit] = Distribution()
+            self.latest = max(self.latest, second)
         return bucket
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from infra.rehearsal.cloud.alarm_words import stamp
 from infra.rehearsal.cloud.api import Principal
 
 if TYPE_CHECKING:
@@ -76,10 +77,10 @@ def alarm_message(alarm: Mapping[str, Any], old_state: str, *, account_id: str, 
         "AlarmName": alarm["AlarmName"],
         "AlarmDescription": alarm.get("AlarmDescription"),
         "AWSAccountId": account_id,
-        "AlarmConfigurationUpdatedTimestamp": _stamp(alarm["AlarmConfigurationUpdatedTimestamp"]),
+        "AlarmConfigurationUpdatedTimestamp": stamp(alarm["AlarmConfigurationUpdatedTimestamp"]),
         "NewStateValue": alarm["StateValue"],
         "NewStateReason": alarm["StateReason"],
-        "StateChangeTime": _stamp(alarm["StateTransitionedTimestamp"]),
+        "StateChangeTime": stamp(alarm["StateTransitionedTimestamp"]),
         "Region": _REGION_NAMES.get(region, region),
         "AlarmArn": alarm["AlarmArn"],
         "OldStateValue": old_state,
@@ -112,7 +113,3 @@ def _trigger(alarm: Mapping[str, Any]) -> dict[str, Any]:
         "Dimensions": [{"value": entry["Value"], "name": entry["Name"]} for entry in alarm["Dimensions"]],
         **trigger,
     }
-
-
-def _stamp(when: Any) -> str:
-    return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03d}+0000"

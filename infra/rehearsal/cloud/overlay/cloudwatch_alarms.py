@@ -1,8 +1,8 @@
 """CloudWatch metric alarms: their settings, their states, and what a change of state sets off.
 
-Alarms are not evaluated from metrics: a state changes by SetAlarmState alone. A change runs the actions of the new
-state as CloudWatch does it: a publish to SNS as cloudwatch.amazonaws.com, which the topic's policy and key must allow,
-and which the alarm's history shows, also when it failed.
+A state changes by an evaluation (`alarm_evaluation.py`) or by SetAlarmState, which holds until the next evaluation. A
+change runs the actions of the new state as CloudWatch does it: a publish to SNS as cloudwatch.amazonaws.com, which the
+topic's policy and key must allow, and which the alarm's history shows, also when it failed.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from infra.rehearsal.cloud.api import AwsError, Call
 from infra.rehearsal.cloud.overlay import handler
 from infra.rehearsal.cloud.overlay.alarm_actions import Outcome, run_action
+from infra.rehearsal.cloud.overlay.alarm_evaluation import Evaluated, Evaluator, check_evaluable, interval
 from infra.rehearsal.cloud.overlay.answers import arn, page, picked, tag_list, tags_of
 from infra.rehearsal.cloud.overlay.state import state_of
 
@@ -60,6 +61,10 @@ class Alarm:
     settings: dict[str, Any]
     """The members of PutMetricAlarm, defaults filled in."""
     configured: datetime
+    due: datetime
+    """When it is evaluated next."""
+    quiet_since: int = -1
+    """See `alarm_evaluation.Evaluated`."""
     state: str = "INSUFFICIENT_DATA"
     reason: str = _INITIAL_REASON
     reason_data: str = ""
@@ -93,9 +98,15 @@ class Alarms:
         self.lock = threading.RLock()
         self.alarms: dict[tuple[str, str], Alarm] = {}
         self.history: list[tuple[str, dict[str, Any]]] = []
+        self.evaluator = Evaluator(cloud, self)
 
     def close(self) -> None:
-        """Nothing runs here."""
+        self.evaluator.close()
+
+    def every(self) -> list[tuple[str, Evaluated]]:
+        """All alarms with their regions, in order of region and name."""
+        with self.lock:
+            return [(key[0], self.alarms[key]) for key in sorted(self.alarms)]
 
     def of(self, region: str) -> list[Alarm]:
         """The region's alarms in order of name."""
@@ -117,15 +128,17 @@ class Alarms:
             "Dimensions": [],
             **picked(settings, _SETTINGS),
         }
+        due = now.replace(microsecond=0) + timedelta(seconds=interval(kept))
         with self.lock:
             alarm = self.alarms.get((region, kept["AlarmName"]))
             if alarm is None:
-                alarm = Alarm(alarm_arn, kept, now, state_set=now, state_changed=now, tags=dict(tags))
+                alarm = Alarm(alarm_arn, kept, now, due, state_set=now, state_changed=now, tags=dict(tags))
                 self.alarms[region, alarm.name] = alarm
                 self.note(region, alarm, "ConfigurationUpdate", f'Alarm "{alarm.name}" created', {"type": "Create"})
             else:
-                alarm.settings, alarm.configured = kept, now
+                alarm.settings, alarm.configured, alarm.due, alarm.quiet_since = kept, now, due, -1
                 self.note(region, alarm, "ConfigurationUpdate", f'Alarm "{alarm.name}" updated', {"type": "Update"})
+        self.evaluator.start()
         return alarm
 
     def delete(self, region: str, name: str) -> None:
@@ -133,20 +146,33 @@ class Alarms:
             alarm = self.alarms.pop((region, name))
             self.note(region, alarm, "ConfigurationUpdate", f'Alarm "{name}" deleted', {"type": "Delete"})
 
-    def set_state(self, region: str, name: str, value: str, reason: str, reason_data: str) -> None:
-        """Sets a state. Actions run when the state is another than before (user guide, "Alarm actions")."""
+    def set_state(
+        self,
+        region: str,
+        name: str,
+        value: str,
+        reason: str,
+        reason_data: str,
+        *,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Sets a state. Actions run when the state is another than before (user guide, "Alarm actions").
+
+        settings: those that the state was found with; nothing happens when the alarm has others by now, or is gone.
+        """
         now = self.cloud.clock.now()
         with self.lock:
-            alarm = self.alarms[region, name]
+            alarm = self.alarms.get((region, name))
+            if alarm is None or settings not in (None, alarm.settings):
+                return
             old, old_reason = alarm.state, alarm.reason
+            old_data = alarm.reason_data
             alarm.state, alarm.reason, alarm.reason_data, alarm.state_set = value, reason, reason_data, now
+            alarm.quiet_since = -1
             if old == value:
                 return
             alarm.state_changed = now
-            data = {
-                "oldState": {"stateValue": old, "stateReason": old_reason},
-                "newState": {"stateValue": value, "stateReason": reason},
-            }
+            data = {"oldState": _state(old, old_reason, old_data), "newState": _state(value, reason, reason_data)}
             self.note(region, alarm, "StateUpdate", f"Alarm updated from {old} to {value}", data)
             actions = list(alarm.settings[_ACTION_LISTS[value]]) if alarm.settings["ActionsEnabled"] else []
         for action in actions:
@@ -178,14 +204,26 @@ class Alarms:
         self.history.append((region, item))
 
 
+def _state(value: str, reason: str, reason_data: str) -> dict[str, Any]:
+    """A state as the history writes it."""
+    data = {"stateReasonData": json.loads(reason_data)} if reason_data else {}
+    return {"stateValue": value, "stateReason": reason, **data}
+
+
 def alarms_of(cloud: Cloud) -> Alarms:
     return state_of(cloud, Alarms)
+
+
+def evaluate_now(cloud: Cloud) -> None:
+    """Evaluates every alarm of the cloud at once, over the periods that are over, instead of waiting for its minute."""
+    alarms_of(cloud).evaluator.evaluate_now()
 
 
 @handler("cloudwatch", "PutMetricAlarm")
 def put_metric_alarm(call: Call) -> dict[str, Any]:
     """A new alarm starts in INSUFFICIENT_DATA; an existing one keeps its state and its tags (API reference)."""
     name = call.params["AlarmName"]
+    check_evaluable(call.cloud.metrics, call.params, region=call.region, now=call.cloud.clock.now())
     alarms_of(call.cloud).put(call.region, arn(call, f"alarm:{name}"), call.params, tags_of(call.params.get("Tags")))
     return {}
 
@@ -281,7 +319,8 @@ def _switch_actions(call: Call, *, enabled: bool) -> dict[str, Any]:
     for name in call.params["AlarmNames"]:
         alarm = alarms_of(call.cloud).get(call.region, name)
         if alarm is not None:
-            alarm.settings["ActionsEnabled"] = enabled
+            # Other settings of the same alarm: an evaluation that runs now has read the old ones.
+            alarm.settings = {**alarm.settings, "ActionsEnabled": enabled}
     return {}
 
 
