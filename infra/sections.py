@@ -143,7 +143,7 @@ def _problem(
         told = ", ".join(words)
         if any(detail["input"] == str(choice) for choice in choices):
             return Problem(file, line, field, "takes a number", got, told, "", "write it without quotes")
-        return Problem(file, line, field, "not one of the choices", got, told, nearest(str(detail["input"]), words))
+        return Problem(file, line, field, "not one of the choices", got, told, nearest(detail["input"], words))
     if kind in _WRONG_TYPE:
         wanted = _WRONG_TYPE[kind]
         return Problem(file, line, field, f"takes {wanted}", got, allowed, "", _retype(kind, detail["input"]))

@@ -106,6 +106,29 @@ def test_what_a_file_leaves_out_has_defaults(folder: Path) -> None:
     assert (model.signature.inputs[0].required, model.signature.inputs[0].nullable) == (True, False)
 
 
+def test_personal_data_is_hashed_or_dropped_and_never_captured(folder: Path) -> None:
+    text = IRIS.replace("name: garden, type: string", "name: garden, type: string, pii: drop").replace(
+        "capture: {percent: 50}", "capture: {percent: 0}"
+    )
+    (folder / "iris.yaml").write_text(text)
+    model = load_catalog(folder.parent.parent, "prod").models["iris"]
+    assert ([field.pii for field in model.signature.inputs], model.signature.personal) == (
+        [False, False, "drop"],
+        ("garden",),
+    )
+    assert (model.front_door.deadline_ms, model.front_door.maximum_body_kib) == (10_000, 256)
+
+
+def test_an_environment_has_a_front_door_of_its_own(folder: Path) -> None:
+    (folder / "iris.yaml").write_text(
+        IRIS + "front_door: {deadline_ms: 2000}\nenvironments:\n  prod: {front_door: {maximum_body_kib: 64}}\n"
+    )
+    found = {name: load_catalog(folder.parent.parent, name).models["iris"].front_door for name in ENVIRONMENTS}
+    assert {name: (each.deadline_ms, each.maximum_body_kib) for name, each in found.items()} == {
+        "dev": (2000, 256), "staging": (2000, 256), "prod": (2000, 64),
+    }  # fmt: skip
+
+
 def test_no_model_files_is_an_empty_catalog(tmp_path: Path) -> None:
     assert load_catalog(tmp_path, "dev").models == {}
 
@@ -200,12 +223,12 @@ def test_every_problem_is_told_at_once(complain: Complain) -> None:
         "allowed: the share of requests captured, in percent, 0 to 100",
         'iris.yaml:22: tags.mainstage:layer: the prefix mainstage: is reserved; got "models"; fix: use a key of your own',
         'iris.yaml:23: environments.prod.owner: is the same in every environment; got "me"; '
-        "allowed: awaiting, stable, keep, rollout, capacity, slo, capture, tags; fix: set it in the main part",
+        "allowed: awaiting, stable, keep, rollout, capacity, slo, front_door, capture, tags; fix: set it in the main part",
         "iris.yaml:23: environments.prod.stabel: unknown field; got 3; did you mean stable?; "
-        "allowed: awaiting, stable, keep, rollout, capacity, slo, capture, tags; fix: rename it to stable",
+        "allowed: awaiting, stable, keep, rollout, capacity, slo, front_door, capture, tags; fix: rename it to stable",
         "iris.yaml:23: environments.production: unknown environment; got {}; did you mean prod?; allowed: dev, staging, prod",
         "iris.yaml:23: environments.staging: takes a mapping (key: value); got 4; "
-        "allowed: awaiting, stable, keep, rollout, capacity, slo, capture, tags",
+        "allowed: awaiting, stable, keep, rollout, capacity, slo, front_door, capture, tags",
     ]
 
 
@@ -241,6 +264,17 @@ def test_every_problem_is_told_at_once(complain: Complain) -> None:
         ("error_ratio: 0.01", "error_ratio: 1", "slo.error_ratio: must be less than 1"),
         ("error_ratio: 0.01", "error_ratio: .nan", "slo.error_ratio: must be less than 1; got NaN"),
         ("p99_ms: 500", "p99_ms: 60001", "slo.p99_ms: must be less than or equal to 60000"),
+        ("tags: {team: botany}", "front_door: {deadline_ms: 29001}", "front_door.deadline_ms: an HTTP API gives up after 30 seconds, though a container may take 60; got 29001; allowed: 100 to 29000"),
+        ("tags: {team: botany}", "front_door: {deadline_ms: 99}", "front_door.deadline_ms: must be greater than or equal to 100"),
+        ("tags: {team: botany}", "front_door: {deadline_ms: 499}", "front_door.deadline_ms: is below slo.p99_ms (500): answers that keep the promise would be given up; got 499; allowed: 500 to 29000"),
+        ("p99_ms: 500", "p99_ms: 40000", "front_door.deadline_ms: is below slo.p99_ms (40000)"),
+        ("tags: {team: botany}", "front_door: {maximum_body_kib: 6001}", "front_door.maximum_body_kib: Lambda takes 6 MB, the request's headers among it; got 6001; allowed: 1 to 6000"),
+        ("tags: {team: botany}", "front_door: {maximum_body_kib: 0}", "front_door.maximum_body_kib: must be greater than or equal to 1"),
+        ("tags: {team: botany}", "front_door: {timeout: 5}", "front_door.timeout: unknown field"),
+        ("name: garden, type: string", "name: garden, type: string, pii: yes", 'signature.inputs[2].pii: not one of the choices; got "yes"; allowed: true, false, hash, drop'),
+        ("name: garden, type: string", "name: garden, type: string, pii: hush", "did you mean hash?"),
+        ("name: garden, type: string", "name: garden, type: string, pii: true", "capture.percent: requests would be stored as they are, with personal data in them (garden); got 50; allowed: 0; fix: remove capture: the prediction log keeps them without personal data"),
+        ("name: species, type: string", "name: species, type: string, pii: drop", "with personal data in them (species)"),
         ("minimum: 0", "minimum: .inf", "signature.inputs[0].minimum: is no finite number"),
         ("type: double, minimum: 0", "type: integer, minimum: 0.5", "signature.inputs[0].minimum: is no whole number"),
         ("categories: [blue, white]", "categories: [blue, blue]", "signature.inputs[1].categories[1]: blue stands twice"),

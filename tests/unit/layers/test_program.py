@@ -77,16 +77,21 @@ def of_type(result: Result, suffix: str) -> list[Registered]:
 
 
 BUCKET_PARTS = {
-    "s3:Bucket": 2,
-    "s3:BucketLifecycleConfiguration": 2,
-    "s3:BucketOwnershipControls": 2,
-    "s3:BucketPolicy": 2,
-    "s3:BucketPublicAccessBlock": 2,
-    "s3:BucketServerSideEncryptionConfiguration": 2,
-    "s3:BucketVersioning": 2,
+    "s3:Bucket": 3,
+    "s3:BucketLifecycleConfiguration": 3,
+    "s3:BucketOwnershipControls": 3,
+    "s3:BucketPolicy": 3,
+    "s3:BucketPublicAccessBlock": 3,
+    "s3:BucketServerSideEncryptionConfiguration": 3,
+    "s3:BucketVersioning": 3,
 }
 PLATFORM = {
     **BUCKET_PARTS,
+    "apigatewayv2:Api": 1,
+    "apigatewayv2:Integration": 1,
+    "apigatewayv2:Route": 1,
+    "apigatewayv2:Stage": 1,
+    "cloudwatch:LogGroup": 2,
     "ec2:DefaultSecurityGroup": 1,
     "ec2:RouteTable": 2,
     "ec2:RouteTableAssociation": 2,
@@ -97,35 +102,61 @@ PLATFORM = {
     "ecr:LifecyclePolicy": 1,
     "ecr:Repository": 1,
     "iam:Policy": 1,
-    "kms:Alias": 1,
-    "kms:Key": 1,
+    "iam:Role": 1,
+    "iam:RolePolicy": 1,
+    "kms:Alias": 2,
+    "kms:Key": 2,
+    "lambda:Function": 1,
+    "lambda:Permission": 1,
     "mainstage:index:EncryptionKey": 1,
+    "mainstage:index:FrontDoor": 1,
     "mainstage:index:ModelRegistry": 1,
     "mainstage:index:Network": 1,
     "mainstage:index:Pager": 1,
+    "mainstage:index:PseudonymKey": 1,
     "mainstage:index:RoleBoundary": 1,
-    "mainstage:index:SecureBucket": 2,
+    "mainstage:index:SecureBucket": 3,
     "pulumi:providers:aws": 1,
     "sagemaker:ModelPackageGroup": 2,
     "sns:Topic": 2,
     "sns:TopicPolicy": 2,
     "vpc:SecurityGroupIngressRule": 1,
 }
-FLOW_LOGS = {"cloudwatch:LogGroup": 1, "ec2:FlowLog": 1, "iam:Role": 1, "iam:RolePolicy": 1}
+FLOW_LOGS = {"cloudwatch:LogGroup": 3, "ec2:FlowLog": 1, "iam:Role": 2, "iam:RolePolicy": 2}
 MODELS = {
-    "cloudwatch:LogGroup": 2,
-    "cloudwatch:MetricAlarm": 14,
+    "apigatewayv2:Integration": 2,
+    "apigatewayv2:Route": 2,
+    "athena:NamedQuery": 12,
+    "athena:Workgroup": 2,
+    # One a model, and the environment's.
+    "cloudwatch:Dashboard": 3,
+    "cloudwatch:LogGroup": 10,
+    "cloudwatch:LogStream": 2,
+    # Seven guards and six of the log, for each of two models.
+    "cloudwatch:MetricAlarm": 26,
     "ec2:SecurityGroup": 2,
-    "iam:Role": 2,
-    "iam:RolePolicy": 2,
+    "glue:CatalogDatabase": 2,
+    "glue:CatalogTable": 4,
+    # Endpoint, front door, transform, replay and stream.
+    "iam:Role": 10,
+    "iam:RolePolicy": 10,
+    "kinesis:FirehoseDeliveryStream": 2,
+    "lambda:EventSourceMapping": 2,
+    "lambda:Function": 6,
+    "lambda:Permission": 2,
+    "mainstage:index:Dashboard": 3,
     "mainstage:index:GuardAlarms": 2,
+    "mainstage:index:ModelRoute": 2,
     "mainstage:index:ModelService": 2,
+    "mainstage:index:PredictionLog": 2,
     "mainstage:index:SageMakerEndpoint": 2,
     "pulumi:providers:aws": 1,
     "pulumi:pulumi:StackReference": 1,
     "sagemaker:Endpoint": 1,
     "sagemaker:EndpointConfiguration": 1,
     "sagemaker:Model": 1,
+    "sqs:Queue": 4,
+    "sqs:QueuePolicy": 4,
     "vpc:SecurityGroupEgressRule": 4,
 }
 THREE_ZONES = {"ec2:RouteTable": 3, "ec2:RouteTableAssociation": 3, "ec2:Subnet": 3}
@@ -245,6 +276,15 @@ def test_environments_differ_in_what_is_registered(root: Path) -> None:
     assert {name: policy["trafficRoutingConfiguration"]["type"] for name, policy in policies.items()} == {
         "dev": "ALL_AT_ONCE", "staging": "CANARY", "prod": "CANARY",
     }  # fmt: skip
+    expiry = {
+        name: rule["expiration"]["days"]
+        for name, result in platforms.items()
+        for each in of_type(result, "BucketLifecycleConfiguration")
+        if each.inputs["bucket"].startswith(f"mainstage-{name}-predictions-")
+        for rule in each.inputs["rules"]
+        if "days" in rule.get("expiration", {})
+    }
+    assert expiry == {"dev": 30, "staging": 90, "prod": 400}
     served = {name: result.outputs["models"]["iris"]["endpoint_name"] for name, result in endpoints.items()}
     assert served == {name: f"{name}-iris" for name in ENVIRONMENTS}
 
@@ -330,10 +370,16 @@ def test_a_catalog_may_be_given(root: Path) -> None:
         program_for("models-dev", root, catalog=catalog), "models-dev", config, stack_outputs=outputs
     ).check()
     assert of_type(result, "Endpoint") == []
-    assert len(of_type(result, "MetricAlarm")) == 14
+    assert len(of_type(result, "MetricAlarm")) == MODELS["cloudwatch:MetricAlarm"]
+    (awaiting, serving) = (
+        next(each for each in of_type(found, "Function") if each.inputs["name"] == "dev-iris-front-door")
+        for found in (result, models(root, "dev"))
+    )
+    assert awaiting.inputs["environment"]["variables"]["MAINSTAGE_ENDPOINT_NAME"] == ""
+    assert serving.inputs["environment"]["variables"]["MAINSTAGE_ENDPOINT_NAME"] == "dev-iris"
 
 
-def test_an_adopted_network_key_and_boundary_make_none(root: Path) -> None:
+def test_adopted_networks_keys_and_boundaries_make_none(root: Path) -> None:
     existing = {
         "vpc_id": "vpc-0123456789abcdef0",
         "cidr_block": "10.9.0.0/16",
@@ -341,15 +387,20 @@ def test_an_adopted_network_key_and_boundary_make_none(root: Path) -> None:
         "s3_prefix_list_id": "pl-6da54004",
     }
     key = "arn:aws:kms:eu-west-1:111111111111:key/12345678-1234-1234-1234-123456789012"
+    pseudonyms = "arn:aws:kms:eu-west-1:111111111111:key/87654321-1234-1234-1234-123456789012"
     boundary = "arn:aws:iam::111111111111:policy/bounds"
     config = {
         **stack_config(stack_file(root, "platform-dev")),
         "mainstage:network": json.dumps({"existing": existing}),
         "mainstage:existing_kms_key_arn": key,
+        "mainstage:existing_pseudonym_key_arn": pseudonyms,
         "mainstage:existing_permissions_boundary_arn": boundary,
     }
     result = platform(root, "dev", config).check()
-    assert not [each for each in result.resources if each.type.startswith(("aws:ec2", "aws:vpc", "aws:kms", "aws:iam"))]
+    assert not [each for each in result.resources if each.type.startswith(("aws:ec2", "aws:vpc", "aws:kms"))]
+    assert of_type(result, "Policy") == []
+    assert {role.inputs["permissionsBoundary"] for role in of_type(result, "Role")} == {boundary}
+    assert result.outputs["pseudonym_key_arn"] == pseudonyms
     assert (result.outputs["vpc_id"], result.outputs["kms_key_arn"]) == (existing["vpc_id"], key)
     assert result.outputs["permissions_boundary_arn"] == boundary
     assert result.outputs["private_subnet_ids"] == existing["private_subnet_ids"]

@@ -27,6 +27,7 @@ FILE: dict[str, Any] = {
         "autoscaling": {"minimum": 2, "maximum": 5, "invocations_per_instance_per_minute": 600},
     },
     "slo": {"p95_ms": 200, "p99_ms": 500, "error_ratio": 0.02},
+    "front_door": {"deadline_ms": 4000, "maximum_body_kib": 512},
     "capture": {"percent": 0},
     "tags": {"team": "botany"},
 }
@@ -46,6 +47,15 @@ OUTPUTS = {
     "capture_bucket_arn": "arn:aws:s3:::capture",
     "page_topic_arn": "arn:aws:sns:eu-west-1:111111111111:page",
     "ticket_topic_arn": "arn:aws:sns:eu-west-1:111111111111:ticket",
+    "front_door_api_id": "a1b2c3",
+    "front_door_api_endpoint": "https://a1b2c3.execute-api.eu-west-1.amazonaws.com",
+    "front_door_execution_arn": "arn:aws:execute-api:eu-west-1:111111111111:a1b2c3",
+    "front_door_authorizer_id": "",
+    "front_door_authorization_type": "AWS_IAM",
+    "front_door_stage_name": "$default",
+    "predictions_bucket_name": "predictions",
+    "predictions_bucket_arn": "arn:aws:s3:::predictions",
+    "pseudonym_key_arn": "arn:aws:kms:eu-west-1:111111111111:key/h",
     "permissions_boundary_arn": "arn:aws:iam::111111111111:policy/bounds",
     "release": "0.1.0",
 }
@@ -62,6 +72,7 @@ def settings() -> ModelsSettings:
         "mainstage:log_retention_days": "30",
         "mainstage:runbook_base_url": "https://example.com/runbooks",
         "mainstage:capture_percent": "20",
+        "mainstage:prediction_log": json.dumps({"scan_limit_mib": 512}),
         "mainstage:limits": json.dumps({"maximum_instances": 9, "instance_types": ["ml.*"]}),
         "pulumi:disable-default-providers": '["*"]',
     }
@@ -98,6 +109,25 @@ def test_every_part_of_the_file_arrives(settings: ModelsSettings) -> None:
         },
         "slo": {"p95_ms": 200, "p99_ms": 500, "error_ratio": 0.02},
         "capture": {"s3_uri": "s3://capture", "bucket_arn": "arn:aws:s3:::capture", "percent": 0},
+        "environment_label": "staging",
+        "signature": {"inputs": [{"name": "x", "type": "double"}], "outputs": [{"name": "y", "type": "double"}]},
+        "front_door": {
+            "api_id": "a1b2c3",
+            "api_endpoint": "https://a1b2c3.execute-api.eu-west-1.amazonaws.com",
+            "execution_arn": "arn:aws:execute-api:eu-west-1:111111111111:a1b2c3",
+            "authorizer_id": "",
+            "authorization_type": "AWS_IAM",
+            "stage_name": "$default",
+        },
+        "deadline_ms": 4000,
+        "maximum_body_kib": 512,
+        "prediction_log": {
+            "bucket_name": "predictions",
+            "bucket_arn": "arn:aws:s3:::predictions",
+            "buffer_seconds": 60,
+            "scan_limit_mib": 512,
+        },
+        "pseudonym_key_arn": OUTPUTS["pseudonym_key_arn"],
         "endpoint_name": "staging-iris",
         "registry_bucket_name": "registry",
         "registry_bucket_arn": "arn:aws:s3:::registry",
@@ -130,9 +160,54 @@ def test_what_the_file_leaves_out_comes_from_the_settings(settings: ModelsSettin
     assert args_of(settings, rollout=None)["rollout"] == {"strategy": "all_at_once", "bake_minutes": 10}
 
 
+def test_a_signature_arrives_whole_and_without_its_defaults(settings: ModelsSettings) -> None:
+    full = {
+        "name": "age",
+        "type": "integer",
+        "description": "in years",
+        "required": False,
+        "nullable": True,
+        "minimum": 0,
+        "maximum": 150,
+    }
+    inputs = [
+        full,
+        {"name": "card", "type": "string", "pii": True},
+        {"name": "email", "type": "string", "pii": "hash", "required": True},
+        {"name": "note", "type": "string", "pii": "drop"},
+        {"name": "shop", "type": "string", "categories": ["a", "b"], "pii": False},
+    ]
+    signature = {
+        "inputs": inputs,
+        "outputs": [{"name": "y", "type": "double"}],
+        "confidence": "y",
+        "entity_key": "card",
+    }
+    assert args_of(settings, signature=signature)["signature"] == {
+        "inputs": [
+            full,
+            {"name": "card", "type": "string", "pii": "hash"},
+            {"name": "email", "type": "string", "pii": "hash"},
+            {"name": "note", "type": "string", "pii": "drop"},
+            {"name": "shop", "type": "string", "categories": ["a", "b"]},
+        ],
+        "outputs": [{"name": "y", "type": "double"}],
+        "confidence": "y",
+        "entity_key": "card",
+    }
+
+
+def test_nothing_is_captured_with_personal_data_whatever_the_settings_say(settings: ModelsSettings) -> None:
+    personal = {
+        "inputs": [{"name": "card", "type": "string", "pii": True}],
+        "outputs": [{"name": "y", "type": "double"}],
+    }
+    assert args_of(settings, capture=None, signature=personal)["capture"]["percent"] == 0
+
+
 def test_nothing_of_the_file_is_forgotten(settings: ModelsSettings) -> None:
-    # The signature is checked at the front door and by the log; the description is for people.
-    for_others = {"signature", "description", "awaiting"}
+    # The description is for people.
+    for_others = {"description", "awaiting"}
     assert set(Model.model_fields) - for_others <= set(args_of(settings))
 
 

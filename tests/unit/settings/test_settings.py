@@ -100,6 +100,17 @@ def test_environments_differ_where_they_should(root: Path) -> None:
         "dev": (1, 2), "staging": (2, 4), "prod": (2, 20),
     }  # fmt: skip
     assert {name: each.capture_percent for name, each in models.items()} == {"dev": 100, "staging": 100, "prod": 20}
+    assert {name: each.front_door.auth for name, each in platform.items()} == dict.fromkeys(ENVIRONMENTS, "iam")
+    assert {
+        name: (each.front_door.throttle_requests_per_second, each.front_door.throttle_burst)
+        for name, each in platform.items()
+    } == {"dev": (100, 200), "staging": (1000, 2000), "prod": (1000, 2000)}
+    assert {name: each.predictions.retention_days for name, each in platform.items()} == {
+        "dev": 30, "staging": 90, "prod": 400,
+    }  # fmt: skip
+    assert {
+        name: (each.prediction_log.buffer_seconds, each.prediction_log.scan_limit_mib) for name, each in models.items()
+    } == {"dev": (60, 1024), "staging": (60, 10_240), "prod": (60, 102_400)}
     for name in ENVIRONMENTS:
         assert (platform[name].account_id, platform[name].region) == (models[name].account_id, models[name].region)
     assert len({each.account_id for each in platform.values()}) == 3
@@ -176,7 +187,7 @@ def test_every_problem_is_told_at_once(complain: Complain) -> None:
         "did you mean eu-west-1?; allowed: a region such as eu-west-1",
         'stacks/Pulumi.platform-prod.yaml:9: mainstage:cost_centre: unknown field; got "ai-prod"; did you mean cost_center?; '
         "allowed: account_id, capture, cost_center, deletion_protection, existing_kms_key_arn, existing_permissions_boundary_arn, "
-        "log_retention_days, network, owner, region, registry, release, tags; fix: rename it to cost_center",
+        "existing_pseudonym_key_arn, front_door, log_retention_days, network, owner, predictions, region, registry, release, tags; fix: rename it to cost_center",
         "stacks/Pulumi.platform-prod.yaml:11: mainstage:log_retention_days: not one of the choices; got 31; allowed: "
         "1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653",
         "stacks/Pulumi.platform-prod.yaml:12: mainstage:deletion_protection: cannot be switched off in prod; got false; "
@@ -222,6 +233,18 @@ def test_every_problem_is_told_at_once(complain: Complain) -> None:
         ("platform-dev", '"111111111111"', "012345678901", "drops a leading zero"),
         ("platform-dev", "config:\n", "configs:\n", "configs: no member of a stack file"),
         ("platform-dev", "config:\n", "config:\n\t", "a tab stands where YAML takes spaces only"),
+        ("platform-dev", "auth: iam", "auth: oauth", 'front_door.auth: not one of the choices; got "oauth"; allowed: iam, jwt, none'),
+        ("platform-dev", "auth: iam", "auth: jwt", "front_door.jwt: missing, auth: jwt needs it; fix: add jwt with issuer and audiences"),
+        ("platform-dev", "auth: iam", "auth: iam\n    jwt: {issuer: https://id.example.com, audiences: [api]}", "front_door.jwt: has no meaning with auth: iam"),
+        ("platform-dev", "auth: iam", "auth: jwt\n    jwt: {issuer: http://id.example.com, audiences: [api]}", "front_door.jwt.issuer: does not have the form"),
+        ("platform-dev", "auth: iam", "auth: jwt\n    jwt: {issuer: https://id.example.com, audiences: []}", "front_door.jwt.audiences: must have at least 1 item"),
+        ("platform-dev", "throttle_requests_per_second: 100", "throttle_requests_per_second: 0", "front_door.throttle_requests_per_second: must be greater than or equal to 1"),
+        ("platform-dev", "throttle_burst: 200", "throttle_burst: 5001", "front_door.throttle_burst: must be less than or equal to 5000"),
+        ("platform-staging", "auth: iam", "auth: none", "front_door.auth: everybody on the internet could call the models of staging; got \"none\"; allowed: iam or jwt; none only in dev; fix: remove the line: iam"),
+        ("platform-prod", "auth: iam", "auth: none", "front_door.auth: everybody on the internet could call the models of prod"),
+        ("platform-dev", "  mainstage:predictions:\n    retention_days: 30\n", "", "mainstage:predictions: missing"),
+        ("models-dev", "buffer_seconds: 60", "buffer_seconds: 901", "prediction_log.buffer_seconds: must be less than or equal to 900"),
+        ("models-dev", "scan_limit_mib: 1024", "scan_limit_mib: 9", "prediction_log.scan_limit_mib: must be greater than or equal to 10"),
         ("models-dev", "minimum_instances: 1", "minimum_instances: 3", "limits.minimum_instances: is above maximum_instances (2)"),
         ("models-dev", "minimum_instances: 1", "minimum_instances: 1.0", "limits.minimum_instances: takes a whole number; got 1.0"),
         ("models-dev", "capture_percent: 100", "capture_percent: 101", "mainstage:capture_percent: must be less than or equal to 100"),
@@ -264,6 +287,26 @@ def test_things_of_another_account_are_refused(repository: Path) -> None:
     assert settings.existing_permissions_boundary_arn == "arn:aws:iam::111111111111:policy/bounds"
     config["mainstage:existing_permissions_boundary_arn"] = "arn:aws:iam::999999999999:policy/bounds"
     with pytest.raises(SettingsError, match="lies in another account"):
+        load(config, "platform-dev", repository)
+
+
+def test_tokens_or_nobody_in_particular(repository: Path) -> None:
+    config = stack_config(stack_file(repository, "platform-dev"))
+    jwt = {"issuer": "https://id.example.com", "audiences": ["api"]}
+    config["mainstage:front_door"] = json.dumps({"auth": "jwt", "jwt": jwt})
+    front_door = load_platform(config, "platform-dev", repository).front_door
+    assert front_door.jwt is not None
+    assert (front_door.jwt.issuer, front_door.jwt.audiences) == ("https://id.example.com", ("api",))
+    assert (front_door.throttle_requests_per_second, front_door.throttle_burst) == (1000, 2000)
+    config["mainstage:front_door"] = json.dumps({"auth": "none"})
+    assert load_platform(config, "platform-dev", repository).front_door.auth == "none"
+
+
+@pytest.mark.parametrize("name", ["existing_kms_key_arn", "existing_pseudonym_key_arn"])
+def test_keys_of_another_account_are_refused(repository: Path, name: str) -> None:
+    config = stack_config(stack_file(repository, "platform-dev"))
+    config[f"mainstage:{name}"] = "arn:aws:kms:eu-west-1:999999999999:key/12345678-1234-1234-1234-123456789012"
+    with pytest.raises(SettingsError, match=f"mainstage:{name}: lies in another account"):
         load(config, "platform-dev", repository)
 
 
