@@ -158,11 +158,15 @@ def _stream(call: Call, value: str) -> bool:
 
 
 def _of_http_api(records: str, prefix: str = "") -> Callable[[Call, str], bool]:
-    """A part of the HTTP API that the call names. Without the API nothing is said here: the call is refused for it."""
+    """A part of the HTTP API that the call names. A missing API is no matter of this look: the call is refused."""
 
     def exists(call: Call, value: str) -> bool:
-        api = _backend(call, "apigatewayv2").apis.get(call.params.get("ApiId"))
-        return api is None or value.removeprefix(prefix) in getattr(api, records)
+        apis = _backend(call, "apigatewayv2").apis
+        api_id = call.params.get("ApiId")
+        if api_id is not None and api_id not in apis:
+            return True
+        searched = list(apis.values()) if api_id is None else [apis[api_id]]
+        return any(value.removeprefix(prefix) in getattr(api, records) for api in searched)
 
     return exists
 

@@ -47,6 +47,8 @@ MISSING: dict[kinds.Kind, str] = {
     kinds.ALARM_ACTION: f"arn:aws:sns:{REGION}:{ACCOUNT}:none",
     kinds.SUBSCRIBER: f"arn:aws:sqs:{REGION}:{ACCOUNT}:none",
     kinds.TARGET: f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:none",
+    kinds.INTEGRATION: "integrations/none",
+    kinds.AUTHORIZER: "none",
 }
 
 
@@ -144,6 +146,25 @@ def _function(cloud: Cloud, role: str) -> str:
     return made["FunctionArn"]
 
 
+def _http_api(cloud: Cloud, function: str) -> dict[kinds.Kind, str]:
+    gateway = cloud.client("apigatewayv2")
+    api = gateway.create_api(Name="a", ProtocolType="HTTP")["ApiId"]
+    integration = gateway.create_integration(
+        ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri=function, PayloadFormatVersion="2.0"
+    )
+    authorizer = gateway.create_authorizer(
+        ApiId=api,
+        Name="a",
+        AuthorizerType="JWT",
+        IdentitySource=["$request.header.Authorization"],
+        JwtConfiguration={"Issuer": "https://issuer.example", "Audience": ["a"]},
+    )
+    return {
+        kinds.INTEGRATION: f"integrations/{integration['IntegrationId']}",
+        kinds.AUTHORIZER: authorizer["AuthorizerId"],
+    }
+
+
 def _existing(cloud: Cloud) -> dict[kinds.Kind, str]:
     cloud.client("s3").create_bucket(Bucket="a-b", CreateBucketConfiguration={"LocationConstraint": REGION})
     cloud.client("logs").create_log_group(logGroupName="/g")
@@ -179,6 +200,7 @@ def _existing(cloud: Cloud) -> dict[kinds.Kind, str]:
         kinds.ALARM_ACTION: topic,
         kinds.SUBSCRIBER: function,
         kinds.TARGET: queue,
+        **_http_api(cloud, function),
         **network,
     }
 
