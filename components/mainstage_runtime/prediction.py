@@ -118,8 +118,11 @@ class RecordWriter:
         return record
 
     def _caller(self, served: Served) -> str | None:
-        if served.caller_arn:
-            return _cut(served.caller_arn)
+        arn = served.caller_arn
+        if arn:
+            # In another form the transform would refuse the record.
+            known = arn.startswith("arn:") and arn.isascii() and arn.isprintable() and " " not in arn
+            return _cut(arn) if known else None
         return self._pseudonyms.of(served.caller_subject) if served.caller_subject else None
 
     def _entity_key(self, rows: Sequence[Mapping[str, Any]] | None) -> str | None:

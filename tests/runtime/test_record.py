@@ -199,6 +199,13 @@ def test_a_callers_arn_stays_and_a_tokens_subject_does_not(signature: dict[str, 
     assert writer(signature).record(served(caller_subject="jane"))["caller"] == keyed().of("jane")
 
 
+@pytest.mark.parametrize("arn", ["jane", "arn:aws:iam::1:user/Jane Doe", "arn:é", "arn:\n"])
+def test_a_caller_in_another_form_is_left_out(signature: dict[str, Any], arn: str) -> None:
+    written = writer(signature).write(served(caller_arn=arn))
+    assert json.loads(written)["caller"] is None
+    check(signature).check(written)
+
+
 # What the transform refuses.
 
 
