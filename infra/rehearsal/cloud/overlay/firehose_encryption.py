@@ -44,11 +44,12 @@ def encrypt(call: Call, stream: Stream, asked: dict[str, Any]) -> None:
     if asked.get("KeyARN"):
         wanted["KeyARN"] = asked["KeyARN"]
         key = find_key(call.account_id, call.region, asked["KeyARN"])
-        if key is not None and key.key_spec != "SYMMETRIC_DEFAULT":
+        if key is None:
+            raise _refused("NotFoundException", f"Key '{asked['KeyARN']}' does not exist")
+        if key.key_spec != "SYMMETRIC_DEFAULT":
             raise _refused("InvalidKeyUsageException", f"{key.arn} is no symmetric key")
-        grant_id = call.cloud.client("kms", call.region).create_grant(
-            KeyId=asked["KeyARN"], GranteePrincipal="firehose.amazonaws.com", Operations=_OPERATIONS
-        )["GrantId"]
+        # Whether the caller may has been asked already, with kms:GrantIsForAWSResource: iam/key_uses.py.
+        grant_id = key.add_grant("", "firehose.amazonaws.com", _OPERATIONS, constraints={}, retiring_principal="").id
     _retire(call, stream)
     stream.grant_id, stream.encryption = grant_id, wanted
 
