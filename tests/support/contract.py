@@ -25,6 +25,7 @@ _OPERATIONS = {
     "s3:ListBucket": ("ListObjectsV2",),
     "s3:GetObjectVersion": ("GetObject",),
     "s3:DeleteObjectVersion": ("DeleteObject",),
+    "lambda:InvokeFunction": ("Invoke",),
     "kms:ReEncryptFrom": ("ReEncrypt",),
     "kms:ReEncryptTo": ("ReEncrypt",),
 }

@@ -116,8 +116,8 @@ MALFORMED: list[tuple[str, str, dict[str, Any], str]] = [
     ("kms", "CreateKey", {"KeySpec": "TINY"}, "ValidationException"),
     (
         "lambda",
-        "CreateFunction",
-        {"FunctionName": "f", "Role": "arn:aws:iam::111111111111:role/r", "Code": {}, "MemorySize": 20_000},
+        "UpdateFunctionConfiguration",
+        {"FunctionName": "f", "Role": "arn:aws:iam::111111111111:role/r", "MemorySize": 20_000},
         "ValidationException",
     ),
     ("logs", "PutRetentionPolicy", {"logGroupName": "/g", "retentionInDays": 31}, "InvalidParameterException"),

@@ -40,7 +40,7 @@ def test_a_function_at_every_limit_is_fine() -> None:
         ({"FunctionName": "a b"}, "FunctionName", "does not match"),
         ({"Handler": None}, "Handler", "is required"),
         ({"Runtime": None}, "Runtime", "is required"),
-        ({"Code": {}}, "Code", "needs one of"),
+        ({"Code": {}}, "Code", "is required, with one of"),
         ({"Code": {"S3Bucket": "code"}}, "Code.S3Key", "go together"),
         ({"Code": {"ZipFile": b"x", "S3Bucket": "code", "S3Key": "k"}}, "Code", "give one of them"),
         ({"Environment": {"Variables": {"OWN": "x" * 4094}}}, "Environment.Variables", "at most 4096"),

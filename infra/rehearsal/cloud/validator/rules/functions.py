@@ -38,7 +38,7 @@ def new_function(params: Params, partial: bool) -> Iterator[Finding]:
     if len(given) > 1:
         yield Finding("Code", f"has {', '.join(given)}; give one of them")
     if not given and not partial:
-        yield Finding("Code", f"needs one of {', '.join(_SOURCES)}")
+        yield Finding("Code", f"is required, with one of {', '.join(_SOURCES)}")
     if bool(code.get("S3Bucket")) != bool(code.get("S3Key")) and not partial:
         yield Finding("Code.S3Key", "and Code.S3Bucket go together")
 
