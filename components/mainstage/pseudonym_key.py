@@ -15,8 +15,10 @@ from .encryption_key import ADMINISTRATION, ALIAS
 MAC_ALGORITHM = "HMAC_SHA_256"
 """Algorithm of the key, and the only one that a role may ask for."""
 
-# An HMAC key has no automatic rotation: https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html
-_ADMINISTRATION = tuple(action for action in ADMINISTRATION if "Rotat" not in action)
+# An HMAC key is not rotated: https://docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html
+# GetKeyRotationStatus stays: the provider asks it of every key.
+_ROTATION = ("kms:DisableKeyRotation", "kms:EnableKeyRotation", "kms:ListKeyRotations", "kms:RotateKeyOnDemand")
+_ADMINISTRATION = tuple(action for action in ADMINISTRATION if action not in _ROTATION)
 
 
 class PseudonymKeyArgs(AccountArgs):
