@@ -205,7 +205,7 @@ def test_every_problem_is_told_at_once(complain: Complain) -> None:
         "in days, 1 to 3650; fix: add retention_days",
         "stacks/Pulumi.platform-prod.yaml:27: mainstage:capture.retention_day: unknown field; got 180; did you mean retention_days?; "
         "allowed: retention_days; fix: rename it to retention_days",
-        'stacks/Pulumi.platform-prod.yaml:29: mainstage:tags.aws:classification: the prefix aws: is reserved; got "confidential"; '
+        'stacks/Pulumi.platform-prod.yaml:38: mainstage:tags.aws:classification: the prefix aws: is reserved; got "confidential"; '
         "fix: use a key of your own",
     ]
 
