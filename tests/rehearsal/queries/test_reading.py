@@ -21,7 +21,9 @@ def row(request_id: str, minute: int = 0, **values: Any) -> dict[str, Any]:
 def column_bytes(log, key: str, *names: str) -> int:
     """The compressed lengths of columns in an object's footer, counted by hand."""
     footer = pq.read_metadata(io.BytesIO(log.s3.get_object(Bucket=log.bucket, Key=key)["Body"].read()))
-    chunks = [footer.row_group(group).column(at) for group in range(footer.num_row_groups) for at in range(footer.num_columns)]
+    chunks = [
+        footer.row_group(group).column(at) for group in range(footer.num_row_groups) for at in range(footer.num_columns)
+    ]
     return sum(chunk.total_compressed_size for chunk in chunks if chunk.path_in_schema.split(".")[0] in names)
 
 
@@ -145,7 +147,9 @@ def test_a_retyped_column_is_bad_data_when_it_is_read(log):
 
 def test_a_file_that_is_no_parquet(log):
     log.s3.put_object(Bucket=log.bucket, Key="records/dev-iris/day=2026-11-20/hour=07/x", Body=b"{}")
-    assert log.reason("SELECT request_id FROM records").startswith("FAILED: HIVE_BAD_DATA: Malformed Parquet file: s3://")
+    assert log.reason("SELECT request_id FROM records").startswith(
+        "FAILED: HIVE_BAD_DATA: Malformed Parquet file: s3://"
+    )
 
 
 def test_hidden_and_empty_objects_are_passed_over(log):
@@ -243,7 +247,9 @@ def test_an_enum_and_months(log):
 
 def test_a_view_that_does_not_fit_its_table_any_more(log):
     log.view("odd", f"SELECT request_id AS id FROM {log.database}.records", {"id": "varchar", "more": "varchar"})
-    assert log.reason("SELECT * FROM odd").startswith(f"FAILED: VIEW_IS_STALE: View 'awsdatacatalog.{log.database}.odd'")
+    assert log.reason("SELECT * FROM odd").startswith(
+        f"FAILED: VIEW_IS_STALE: View 'awsdatacatalog.{log.database}.odd'"
+    )
     log.view("gone", f"SELECT x FROM {log.database}.nothing", {"x": "varchar"})
     assert "Table 'awsdatacatalog.mainstage_dev_iris.nothing' does not exist" in log.reason("SELECT * FROM gone")
     log.view("again", f"SELECT x FROM {log.database}.again", {"x": "varchar"})

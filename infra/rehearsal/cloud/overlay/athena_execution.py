@@ -74,15 +74,21 @@ class Execution:
             self._end(SUCCEEDED)
 
     def stop(self) -> None:
-        """Cancels a query that has not ended; one that has is left as it is."""
+        """Cancels a query that has not ended; one that has is left as it is. It ends soon, not at once."""
+        self.run.stopped.set()
         with self.lock:
-            waiting = self.state == QUEUED
+            waiting, over = self.state == QUEUED, self.state in ENDED
         if waiting:
-            self._end(CANCELLED, "Query cancelled by user")
-            return
-        interrupt = self.run.interrupt
-        if interrupt is not None:
-            interrupt()
+            self._end(CANCELLED)
+        elif not over:
+            threading.Thread(target=self._interrupt, name=f"stop-{self.id}", daemon=True).start()
+
+    def _interrupt(self) -> None:
+        """An interrupt that comes between two steps of the engine is lost, so it is repeated until the end."""
+        while not self.ended.wait(0.02):
+            interrupt = self.run.interrupt
+            if interrupt is not None:
+                interrupt()
 
     def _end(self, state: str, reason: str = "", category: int = 0) -> None:
         with self.lock:

@@ -204,7 +204,7 @@ def _stored(call: Call, execution: Execution) -> tuple[list[Mapping[str, Any]], 
     if isinstance(execution.run.statement, Show):
         what = execution.run.statement.what
         names = {"databases": ["database_name"], "tables": ["tab_name"]}.get(what, ["col_name", "data_type", "comment"])
-        columns = [results.column_info(results.Column(name, "VARCHAR")) for name in names]
+        columns: list[Mapping[str, Any]] = [results.column_info(results.Column(name, "VARCHAR")) for name in names]
         lines = _object(call, url).decode().splitlines()
         return columns, [list(line.split("\t")) for line in lines if line]
     rows = results.read_csv(_object(call, url).decode())

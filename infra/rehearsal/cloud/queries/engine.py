@@ -6,6 +6,7 @@ changed any more. The statement itself was built from a tree in which every tabl
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import threading
@@ -47,13 +48,21 @@ class Answer:
 class Engine:
     """One query's engine. `close` when done. `interrupt` may come from any thread."""
 
-    def __init__(self, folder: Path, cache: storage.Cache, s3: Any, *, cutoff: int | None = None):
-        """folder: made, and removed at close. cutoff: most bytes the query may scan."""
+    def __init__(
+        self,
+        folder: Path,
+        cache: storage.Cache,
+        s3: Any,
+        *,
+        cutoff: int | None = None,
+        stopped: threading.Event | None = None,
+    ):
+        """folder: made, and removed at close. cutoff: most bytes the query may scan. stopped: set to end the query."""
         self._folder = folder
         self._cache = cache
         self._s3 = s3
         self._cutoff = cutoff
-        self._stopped = threading.Event()
+        self._stopped = stopped or threading.Event()
         self.scanned = 0
         """Bytes so far: of each Parquet file the compressed columns that the statement reads. What Athena adds for
         footers, and what it saves by row group statistics, is not counted."""
@@ -77,9 +86,9 @@ class Engine:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def interrupt(self) -> None:
-        """Ends the query at its next step."""
-        self._stopped.set()
-        self._connection.interrupt()
+        """Interrupts what runs in DuckDB just now, if anything does: whoever stops a query asks until it has ended."""
+        with contextlib.suppress(duckdb.Error):
+            self._connection.interrupt()
 
     def check(self) -> None:
         """Raises QueryCancelled when the query was stopped."""
@@ -114,6 +123,7 @@ class Engine:
         return self._guarded(lambda: self._connection.execute(sql, list(parameters)))
 
     def _guarded(self, work: Callable[[], Any]) -> Any:
+        self.check()
         try:
             return work()
         except duckdb.InterruptException as error:

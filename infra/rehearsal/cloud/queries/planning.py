@@ -75,7 +75,8 @@ class _Finder:
         if extra:
             raise not_carried(f"a table with {', '.join(sorted(extra))} in FROM")
         name, schema = node.name.lower(), (node.db or database).lower()
-        where = place(sql, node.this.meta.get("start"))
+        first = node.args.get("catalog") or node.args.get("db") or node.this
+        where = place(sql, first.meta.get("start"))
         if (node.catalog or CATALOG).lower() != CATALOG:
             raise QueryFailure(f"CATALOG_NOT_FOUND: {where}Catalog '{node.catalog}' not found")
         if schema == "information_schema":
@@ -191,7 +192,7 @@ def _qualified(tree: exp.Expr, schema: Mapping[str, Mapping[str, str]], sql: str
             validate_qualify_columns=True,
         )
     except OptimizeError as error:
-        raise _not_qualified(str(error).splitlines()[0], sql) from error
+        raise _not_qualified(str(error).splitlines()[0], sql, schema) from error
     except SqlglotError as error:
         raise QueryFailure(f"SYNTAX_ERROR: {str(error).splitlines()[0]}") from error
     annotated = annotate_types(found, schema=known, dialect=AthenaSql)
@@ -209,7 +210,7 @@ def _name_unnamed(tree: exp.Query) -> None:
             one.replace(exp.alias_(one.copy(), f"{_UNNAMED}{at}", quoted=True))
 
 
-def _not_qualified(text: str, sql: str) -> QueryFailure:
+def _not_qualified(text: str, sql: str, schema: Mapping[str, Mapping[str, str]]) -> QueryFailure:
     known = _UNRESOLVED.search(text)
     unknown = known or _UNKNOWN.search(text)
     if unknown is not None:
@@ -218,6 +219,8 @@ def _not_qualified(text: str, sql: str) -> QueryFailure:
         if known is not None and known[3]:
             # sqlglot counts to a name's last letter.
             where = f"line {known[2]}:{int(known[3]) - len(name) + 1}: "
+        if sum(name in columns for columns in schema.values()) > 1:
+            return QueryFailure(f"AMBIGUOUS_NAME: {where}Column '{name}' is ambiguous")
         sentence = "cannot be resolved or requester is not authorized to access requested resources"
         return QueryFailure(f"COLUMN_NOT_FOUND: {where}Column '{name}' {sentence}")
     ambiguous = re.match(r"Ambiguous column '(\w+)'", text)

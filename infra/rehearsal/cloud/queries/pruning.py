@@ -49,7 +49,7 @@ def _walk(scope: Scope, pushed: list[exp.Expr], tables: Mapping[str, Table], way
         names = query.named_selects
         passes = not (query.args.get("limit") or query.args.get("offset"))
         for child in scope.set_operation_scopes:
-            own = dict(zip(names, child.expression.named_selects, strict=False))
+            own = dict(zip(names, _names_of(child.expression), strict=False))
             _walk(child, [_renamed(one, own) for one in pushed] if passes else [], tables, ways, count)
         return
     if not isinstance(query, exp.Select):
@@ -70,6 +70,10 @@ def _walk(scope: Scope, pushed: list[exp.Expr], tables: Mapping[str, Table], way
             )
     for child in scope.subquery_scopes:
         _walk(child, [], tables, ways, count)
+
+
+def _names_of(query: exp.Expr) -> list[str]:
+    return query.named_selects if isinstance(query, exp.Query) else []
 
 
 def _joins(query: exp.Select) -> tuple[set[str | None], dict[str, list[exp.Expr]]]:

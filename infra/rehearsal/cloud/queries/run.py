@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,7 +40,10 @@ class Run:
     planning_seconds: float = 0.0
     engine_seconds: float = 0.0
     writing_seconds: float = 0.0
+    stopped: threading.Event = field(default_factory=threading.Event, repr=False)
+    """Set by whoever stops the query."""
     interrupt: Callable[[], None] | None = field(default=None, repr=False)
+    """Ends what runs in the engine at this moment."""
 
     def go(self, session: Any, region: str) -> None:
         """Runs to the end. Raises QueryFailure or QueryCancelled; only a query that succeeds writes objects."""
@@ -56,7 +60,7 @@ class Run:
         made = plan(statement, catalogue, self.database, self.now)
         self.planning_seconds = time.perf_counter() - started
         started = time.perf_counter()
-        engine = Engine(self.folder, self.cache, s3, cutoff=self.cutoff)
+        engine = Engine(self.folder, self.cache, s3, cutoff=self.cutoff, stopped=self.stopped)
         try:
             self.interrupt = engine.interrupt
             answer = engine.answer(made, catalogue)

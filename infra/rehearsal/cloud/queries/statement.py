@@ -11,15 +11,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlglot import exp, parse, parse_one
+from sqlglot import exp, parse
 from sqlglot.dialects.trino import Trino
 from sqlglot.errors import ParseError, TokenError
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 from infra.rehearsal.cloud.queries.failures import NotAStatement, QueryFailure
 
 LONGEST_BYTES = 262_144
 """Athena User Guide, "Service Quotas": query string length."""
+DEEPEST = 400
+"""Nodes above one another in a statement's tree. Python and DuckDB walk it by recursion; Athena has a limit of its own,
+which is not documented."""
 NAME = "athena_name"
 """Key of a function's name as it was written, in the metadata of its node."""
 
@@ -109,12 +112,19 @@ def _parsed(text: str) -> exp.Query:
     tree = trees[0]
     if not isinstance(tree, exp.Query):
         raise NotAStatement("Queries of this type are not supported")
-    try:
-        # Everything after this walks the tree; a tree that Python cannot walk is refused here.
-        tree.copy().sql(dialect=AthenaSql)
-    except RecursionError as error:
-        raise NotAStatement("line 1:1: statement is too large (stack overflow while parsing)") from error
+    if _depth(tree) > DEEPEST:
+        raise NotAStatement("line 1:1: statement is too large (stack overflow while parsing)")
     return tree
+
+
+def _depth(tree: exp.Expr) -> int:
+    """How deep a tree is, found without going down it by recursion."""
+    deepest, waiting = 0, [(tree, 1)]
+    while waiting and deepest <= DEEPEST:
+        node, depth = waiting.pop()
+        deepest = max(deepest, depth)
+        waiting += [(child, depth + 1) for child in node.iter_expressions()]
+    return deepest
 
 
 def _parse_words(text: str, error: ParseError) -> str:
@@ -143,10 +153,11 @@ def _bound(text: str, parameters: Sequence[str]) -> str:
 def _literal(text: str) -> str:
     """A parameter is a literal of SQL: 'text', 1, DATE '2026-11-21', TRUE, NULL."""
     try:
-        value = parse_one(text, read=AthenaSql)
+        values = parse(text, read=AthenaSql)
     except (ParseError, TokenError, RecursionError):
-        value = None
+        values = []
+    value = values[0] if len(values) == 1 else None
     inner = value.this if isinstance(value, exp.Cast | exp.Neg) else value
     if value is None or not isinstance(inner, exp.Literal | exp.Boolean | exp.Null):
         raise QueryFailure(f"INVALID_PARAMETER_USAGE: {text!r} is no literal; write texts as 'text'")
-    return value.sql(dialect=AthenaSql)
+    return value.sql(dialect=AthenaSql, comments=False)

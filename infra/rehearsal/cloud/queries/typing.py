@@ -1,16 +1,19 @@
 """Types of expressions, as far as they decide what a statement means: Athena is strict where DuckDB converts.
 
 A comparison of a text with a number, or of a timestamp with a text, is TYPE_MISMATCH in Athena and would work in
-DuckDB. A quotient of integers is an integer, of decimals a decimal. What cannot be told is left as it is, except in a quotient.
+DuckDB. A quotient of integers is an integer, of decimals a decimal. What cannot be told is left as it is, except in a
+quotient.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from sqlglot import exp
 
 from infra.rehearsal.cloud.queries.failures import QueryFailure, not_carried, place
 
-_KINDS: dict[exp.DataType.Type, str] = {
+_KINDS: dict[Any, str] = {
     **dict.fromkeys(exp.DataType.INTEGER_TYPES, "integer"),
     **dict.fromkeys(exp.DataType.TEXT_TYPES, "varchar"),
     exp.DataType.Type.DOUBLE: "double",
