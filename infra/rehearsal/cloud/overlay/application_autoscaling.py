@@ -1,7 +1,7 @@
 """Application Auto Scaling: scalable targets and policies, with the two alarms of a target tracking policy.
 
 Kept here whole: moto stores targets of things that do not exist and policies of targets that were never registered.
-Nothing is scaled: alarms are not evaluated.
+Nothing is scaled: the alarms are evaluated, and that their scaling action was not executed stands in their history.
 """
 
 from __future__ import annotations
