@@ -401,7 +401,13 @@ def _update_route(op: Operation) -> None:
 def _read_route(op: Operation) -> Mapping[str, Any] | None:
     api_id = _api_id(op)
     found = op.found(lambda: op.call(SERVICE, "GetRoute", ApiId=api_id, RouteId=op.id), *_GONE)
-    return None if found is None else op.described(SERVICE, "GetRoute", "", found) | {"apiId": api_id}
+    if found is None:
+        return None
+    parameters = [
+        {"requestParameterKey": key, "required": bool(told.get("Required"))}
+        for key, told in sorted((found.get("RequestParameters") or {}).items())
+    ]
+    return op.described(SERVICE, "GetRoute", "", found) | {"apiId": api_id, "requestParameters": parameters}
 
 
 def _delete_route(op: Operation) -> None:
