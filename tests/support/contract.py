@@ -22,7 +22,9 @@ Operation = tuple[str, str]
 _SERVICES = {"monitoring": ("cloudwatch",), "sagemaker": ("sagemaker", "sagemaker-runtime")}
 """botocore's services by the prefix of IAM's actions, where that is not the service's name."""
 _OPERATIONS = {
+    "lambda:InvokeFunction": ("Invoke",),
     "s3:ListBucket": ("ListObjectsV2",),
+    "s3:ListBucketMultipartUploads": ("ListMultipartUploads",),
     "s3:GetObjectVersion": ("GetObject",),
     "s3:DeleteObjectVersion": ("DeleteObject",),
     "lambda:InvokeFunction": ("Invoke",),
