@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from readback import Table
 from readback_account import BUCKETS, NETWORK, RIGHTS
+from readback_http_apis import HTTP_APIS
 from readback_serving import SCALING, SERVING, WATCHING
 
-TABLE: Table = {**NETWORK, **RIGHTS, **BUCKETS, **WATCHING, **SCALING, **SERVING}
+TABLE: Table = {**NETWORK, **RIGHTS, **BUCKETS, **WATCHING, **SCALING, **SERVING, **HTTP_APIS}

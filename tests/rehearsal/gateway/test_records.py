@@ -8,9 +8,10 @@ import time
 from typing import Any
 
 import pytest
-from gateway_world import PATH, REGION, ROUTE_KEY, World
+from gateway_world import FUNCTION, FUNCTION_ARN, PATH, REGION, ROUTE_KEY, World
 
 from infra.rehearsal.cloud.gateway import flush_access_logs
+from infra.rehearsal.cloud.gateway.integration import NOT_ALLOWED
 from infra.rehearsal.cloud.gateway.throttle import Bucket
 
 TOO_MANY = b'{"message":"Too Many Requests"}'
@@ -153,6 +154,25 @@ def test_further_variables(logged: World) -> None:
     assert second[1:] == [
         "-", "Forbidden", "the request is not signed", "23", "GET", "/secret", "$default", "-"
     ]  # fmt: skip
+
+
+def test_what_went_wrong_behind_the_gateway(logged: World) -> None:
+    names = ("status", "integrationStatus", "integration.integrationStatus", "integrationErrorMessage")
+    log_to(logged, "$context.requestId | " + " | ".join(f"$context.{name}" for name in names))
+    logged.function.answer = lambda event: {"statusCode": 422}
+    logged.send()
+    logged.function.error = "Unhandled"
+    logged.send()
+    logged.function.error, logged.function.answer = "", lambda event: b"no JSON"
+    logged.send()
+    logged.cloud.client("lambda").remove_permission(FunctionName=FUNCTION, StatementId="gateway")
+    logged.send()
+    assert [line.split(" | ")[1:] for line in lines(logged)] == [
+        ["422", "200", "422", "-"],
+        ["500", "200", "-", f'{FUNCTION_ARN} failed: {{\\"statusCode\\": 422}}'],
+        ["500", "200", "-", f"{FUNCTION_ARN} answered what is no answer of format 2.0"],
+        ["500", "-", "-", NOT_ALLOWED],
+    ]
 
 
 def test_a_log_is_taken_away(logged: World) -> None:

@@ -122,7 +122,15 @@ class HttpApi:
         source_arn = f"{self._arn}/{stage.name}/{_source(pattern, request.method)}"
         started = time.perf_counter()
         try:
-            return invoke(self._cloud, self._workers, route, event, source_arn=source_arn, account_id=self.account_id)
+            return invoke(
+                self._cloud,
+                self._workers,
+                route,
+                event,
+                source_arn=source_arn,
+                account_id=self.account_id,
+                notes=request.notes,
+            )
         finally:
             integration_ms.append((time.perf_counter() - started) * 1000)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from infra.rehearsal.cloud.api import AwsError, Call, Principal
 from infra.rehearsal.cloud.door import UNPARSED
-from infra.rehearsal.cloud.gateway.answer import Answer, internal_error, of_result, too_large, unavailable
+from infra.rehearsal.cloud.gateway.answer import Answer, Refused, internal_error, of_result, too_large, unavailable
 from infra.rehearsal.cloud.gateway.deployment import Route
 from infra.rehearsal.cloud.gateway.workers import Closed, Workers
 
@@ -30,13 +30,28 @@ _BUSY = {"TooManyRequestsException", "ServiceException", "EC2ThrottledException"
 log = logging.getLogger(__name__)
 
 
+NOT_ALLOWED = (
+    "The IAM role configured on the integration or API Gateway doesn't have permissions to call the integration. Check"
+    " the permissions and try again."
+)
+"""$context.integrationErrorMessage of a function whose policy does not admit the API (developer guide, "Troubleshooting
+issues with HTTP API Lambda integrations"). The other messages are unconfirmed."""
+
+
 def invoke(
-    cloud: Cloud, workers: Workers, route: Route, event: dict[str, Any], *, source_arn: str, account_id: str
+    cloud: Cloud,
+    workers: Workers,
+    route: Route,
+    event: dict[str, Any],
+    *,
+    source_arn: str,
+    account_id: str,
+    notes: dict[str, Any],
 ) -> Answer:
-    """The function's answer. Refused when there is none: 413, 500, 503."""
+    """The function's answer. Refused when there is none: 413, 500, 503. notes: gets $context variables."""
     payload = json.dumps(event, ensure_ascii=False).encode()
     if len(payload) > MAXIMUM_EVENT_BYTES:
-        raise too_large()
+        raise _failed(too_large(), route, notes, f"the event has {len(payload)} bytes")
     principal = Principal(
         kind="service",
         arn=SERVICE,
@@ -46,20 +61,34 @@ def invoke(
     try:
         output = workers.submit(lambda: _invoked(cloud, principal, route, payload)).result(route.timeout_seconds)
     except WaitedTooLong:
-        log.warning("%s: %s took longer than %g s", route.key, route.function_arn, route.timeout_seconds)
-        raise unavailable() from None
+        why = f"{route.function_arn} took longer than {route.timeout_seconds:g} s"
+        raise _failed(unavailable(), route, notes, why) from None
     except Closed:
         raise unavailable() from None
     except AwsError as refusal:
-        log.warning("%s: %s was not called: %s", route.key, route.function_arn, refusal)
+        why = NOT_ALLOWED if refusal.code == "AccessDeniedException" else str(refusal)
+        log.info("%s: %s", route.key, refusal)
         if refusal.status == 413:
-            raise too_large() from None
+            raise _failed(too_large(), route, notes, why) from None
         # A function that is throttled is answered 503 (unconfirmed).
-        raise unavailable() if refusal.code in _BUSY else internal_error() from None
+        answer = unavailable() if refusal.code in _BUSY else internal_error()
+        raise _failed(answer, route, notes, why) from None
+    notes["integration.status"] = notes["integrationStatus"] = output.get("StatusCode", 200)
     if output.get("FunctionError"):
-        log.warning("%s: %s failed: %.300s", route.key, route.function_arn, output.get("Payload"))
-        raise internal_error()
-    return of_result(_bytes(output.get("Payload")))
+        why = f"{route.function_arn} failed: {_bytes(output.get('Payload'))[:300].decode('utf-8', 'replace')}"
+        raise _failed(internal_error(), route, notes, why)
+    try:
+        answer = of_result(_bytes(output.get("Payload")))
+    except Refused as refused:
+        raise _failed(refused, route, notes, f"{route.function_arn} answered what is no answer of format 2.0") from None
+    notes["integration.integrationStatus"] = answer.status
+    return answer
+
+
+def _failed(refused: Refused, route: Route, notes: dict[str, Any], why: str) -> Refused:
+    log.warning("%s: %s", route.key, why)
+    notes["integrationErrorMessage"] = notes["integration.error"] = why
+    return refused
 
 
 def _invoked(cloud: Cloud, principal: Principal, route: Route, payload: bytes) -> dict[str, Any]:
