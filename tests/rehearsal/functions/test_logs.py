@@ -176,3 +176,28 @@ def test_a_metric_printed_by_a_process_that_is_then_killed_still_counts(bench: B
     assert bench.invoke(embedded(int(time.time() * 1000)))[1] == "Unhandled"
 
     assert bench.metric("Served", namespace="Mainstage", LogName="dev-iris") == 1
+
+
+def test_a_drill_that_moves_the_clock_loses_no_lines(bench: Bench) -> None:
+    bench.deploy(EMF)
+    bench.invoke(1)
+    at = bench.cloud.clock.advance(40 * 86_400)
+
+    bench.invoke(embedded(int(at.timestamp() * 1000)))
+
+    assert bench.metric("Served", namespace="Mainstage", LogName="dev-iris") == 1
+    assert any("_aws" in line for line in bench.log_lines())
+
+
+def test_events_that_are_too_old_or_too_new_are_refused_by_index_and_are_no_metrics(bench: Bench) -> None:
+    bench.logs.create_log_group(logGroupName="/g")
+    bench.logs.create_log_stream(logGroupName="/g", logStreamName="s")
+    now = int(bench.cloud.clock.now().timestamp() * 1000)
+    day = 86_400_000
+    times = (now - 16 * day, now - 15 * day, now, now + day, now + 2 * day)
+    events = [{"timestamp": at, "message": json.dumps(embedded(now))} for at in times]
+
+    answer = bench.logs.put_log_events(logGroupName="/g", logStreamName="s", logEvents=events)
+
+    assert answer["rejectedLogEventsInfo"] == {"tooOldLogEventEndIndex": 2, "tooNewLogEventStartIndex": 3}
+    assert bench.metric("Served", namespace="Mainstage", LogName="dev-iris") == 1

@@ -1,4 +1,4 @@
-"""Metrics out of log events: CloudWatch's embedded metric format.
+"""Log events as they arrive: judged by the cloud's clock, and metrics out of them (the embedded metric format).
 
 Whatever reaches CloudWatch Logs and carries `_aws.CloudWatchMetrics` becomes metrics; what is malformed is left alone,
 as CloudWatch leaves it, but counted. Source: CloudWatch user guide, "Specification: Embedded metric format".
@@ -9,11 +9,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+from moto.logs import models
 
 from infra.rehearsal.cloud.api import Call
-from infra.rehearsal.cloud.overlay import after
+from infra.rehearsal.cloud.overlay import after, before
+from infra.rehearsal.cloud.overlay.state import state_of
 
 if TYPE_CHECKING:
     from infra.rehearsal.cloud.cloud import Cloud
@@ -24,16 +28,50 @@ MOST_VALUES = 100
 _MARK = '"_aws"'
 
 
+OLDEST = timedelta(days=14)
+NEWEST = timedelta(hours=2)
+"""Of an event, beside now: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html"""
+
+
+class _LogClock:
+    """Puts moto's Logs on the cloud's clock, or events of a drill that has moved it would be too new."""
+
+    def __init__(self, cloud: Cloud):
+        def now() -> datetime:
+            return cloud.clock.now().astimezone(UTC).replace(tzinfo=None)
+
+        self._patch = mock.patch.object(models, "utcnow", now)
+        self._patch.start()
+
+    def close(self) -> None:
+        self._patch.stop()
+
+
+@before("logs", "CreateLogGroup")
+@before("logs", "PutLogEvents")
+def on_the_clouds_clock(call: Call) -> None:
+    state_of(call.cloud, _LogClock)
+
+
 @after("logs", "PutLogEvents")
 def embedded_metrics(call: Call, output: dict[str, Any]) -> dict[str, Any]:
-    """Extracts from the events that Logs has taken."""
-    rejected = output.get("rejectedLogEventsInfo") or {}
-    first = rejected.get("tooOldLogEventEndIndex", 0)
-    end = rejected.get("tooNewLogEventStartIndex")
-    for event in call.params["logEvents"][first:end]:
-        message = event["message"]
-        if _MARK in message:
-            extract(call.cloud, call.region, message)
+    """Extracts from the events that Logs has taken, and says which it has not: moto names the last of each only."""
+    events = call.params["logEvents"]
+    now = call.cloud.clock.now()
+    oldest, newest = ((now + span).timestamp() * 1000 for span in (-OLDEST, NEWEST))
+    if output.get("rejectedLogEventsInfo"):
+        old = sum(1 for event in events if event["timestamp"] < oldest)
+        new = sum(1 for event in events if event["timestamp"] > newest)
+        output = {
+            **output,
+            "rejectedLogEventsInfo": {
+                **({"tooOldLogEventEndIndex": old} if old else {}),
+                **({"tooNewLogEventStartIndex": len(events) - new} if new else {}),
+            },
+        }
+    for event in events:
+        if _MARK in event["message"] and oldest <= event["timestamp"] <= newest:
+            extract(call.cloud, call.region, event["message"])
     return output
 
 
