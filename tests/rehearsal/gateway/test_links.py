@@ -242,8 +242,24 @@ APIS: list[tuple[dict[str, Any], str]] = [
 def test_apis_that_are_not_carried(world: World, change: dict[str, Any], text: str) -> None:
     asked = {"Name": "x", "ProtocolType": "HTTP", **change}
     refused(lambda: world.gateway.create_api(**asked), "NotCarried", text)
-    refused(lambda: world.gateway.import_api(Body="{}"), "NotCarried", "OpenAPI")
-    refused(lambda: world.gateway.reimport_api(ApiId=world.api_id, Body="{}"), "NotCarried", "OpenAPI")
+
+
+def test_operations_that_would_have_no_effect_are_refused(world: World) -> None:
+    gateway, api = world.gateway, {"ApiId": world.api_id}
+    for call, arguments in {
+        "import_api": {"Body": "{}"},
+        "reimport_api": {**api, "Body": "{}"},
+        "create_domain_name": {"DomainName": "api.example.com"},
+        "create_api_mapping": {**api, "DomainName": "api.example.com", "Stage": "$default"},
+        "create_vpc_link": {"Name": "x", "SubnetIds": ["subnet-1"]},
+        "create_model": {**api, "Name": "x", "Schema": "{}"},
+        "create_route_response": {**api, "RouteId": "x", "RouteResponseKey": "$default"},
+        "create_integration_response": {**api, "IntegrationId": "x", "IntegrationResponseKey": "$default"},
+        "update_deployment": {**api, "DeploymentId": "x"},
+    }.items():
+        operation = "".join(word.capitalize() for word in call.split("_"))
+        text = f"apigatewayv2.{operation}"
+        refused(lambda call=call, given=arguments: getattr(gateway, call)(**given), "NotCarried", text)
 
 
 def test_what_is_in_use_is_not_deleted(world: World) -> None:

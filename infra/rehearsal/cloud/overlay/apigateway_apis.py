@@ -12,8 +12,9 @@ from moto.apigatewayv2.models import apigatewayv2_backends
 from infra.rehearsal.cloud.api import AwsError, Call
 from infra.rehearsal.cloud.gateway import gateways
 from infra.rehearsal.cloud.gateway.http_api import HttpApi
-from infra.rehearsal.cloud.overlay import after, before, handler
+from infra.rehearsal.cloud.overlay import after, before
 
+_NOT_SERVED = "moto would keep the record, and nothing would come of it"
 _QUICK_CREATE = ("CredentialsArn", "RouteKey", "Target")
 
 
@@ -73,14 +74,17 @@ def _address_type(call: Call) -> None:
         raise not_carried(call, f"IpAddressType {call.params['IpAddressType']}")
 
 
-@handler("apigatewayv2", "ImportApi")
-def import_api(call: Call) -> dict[str, Any]:
-    raise not_carried(call, "an OpenAPI body")
+def _refuse(operation: str) -> None:
+    @before("apigatewayv2", operation)
+    def refuse(call: Call) -> None:
+        raise AwsError("NotCarried", f"The emulated cloud does not carry apigatewayv2.{operation}: {_NOT_SERVED}.", 501)
 
 
-@handler("apigatewayv2", "ReimportApi")
-def reimport_api(call: Call) -> dict[str, Any]:
-    raise not_carried(call, "an OpenAPI body")
+for _operation in (
+    *("CreateApiMapping", "CreateDomainName", "CreateIntegrationResponse", "CreateModel", "CreateRouteResponse"),
+    *("CreateVpcLink", "ReimportApi"),
+):
+    _refuse(_operation)
 
 
 @after("apigatewayv2", "CreateApi")

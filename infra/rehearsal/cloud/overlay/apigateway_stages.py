@@ -238,11 +238,6 @@ def get_deployments(call: Call) -> dict[str, Any]:
     return {"Items": [_deployment(snapshot) for snapshot in reversed(list(serving(call).deployments.values()))]}
 
 
-@handler("apigatewayv2", "UpdateDeployment")
-def update_deployment(call: Call) -> dict[str, Any]:
-    raise not_carried(call, "a new description")
-
-
 @handler("apigatewayv2", "DeleteDeployment")
 def delete_deployment(call: Call) -> dict[str, Any]:
     live = serving(call)
