@@ -60,6 +60,10 @@ _NAMELESS = (
 """Functions that grammar writes without a name, or whose parser keeps none."""
 
 
+_NAMES: dict[type[exp.Expr], str] = {exp.ArgMax: "max_by", exp.ArgMin: "min_by"}
+"""Functions whose parser keeps no name, and that have another in Athena than in sqlglot."""
+
+
 def check(tree: exp.Expr, sql: str) -> None:
     """Refuses every function that is not carried. Nothing reaches DuckDB that is not on the list."""
     for node in tree.walk():
@@ -68,7 +72,7 @@ def check(tree: exp.Expr, sql: str) -> None:
         name = node.name if isinstance(node, exp.Anonymous) else node.meta.get(NAME)
         if name is None and isinstance(node, _NAMELESS):
             continue
-        lowered = str(name or node.sql_name()).lower()
+        lowered = str(name or _NAMES.get(type(node)) or node.sql_name()).lower()
         if lowered in CARRIED and not (isinstance(node, exp.Anonymous) and lowered not in _BY_NAME):
             continue
         if lowered in KNOWN or lowered in CARRIED:
@@ -80,7 +84,8 @@ def check(tree: exp.Expr, sql: str) -> None:
 def rewrite(node: exp.Expr, now: datetime) -> exp.Expr:
     """One node as DuckDB understands it in Athena's sense. Nodes below are rewritten already."""
     if isinstance(node, exp.Anonymous):
-        return _BY_NAME[node.name.lower()](node)
+        make_by_name = _BY_NAME.get(node.name.lower())
+        return node if make_by_name is None else make_by_name(node)
     written = str(node.meta.get(NAME) or "").lower()
     if written == "date_parse":
         return exp.Cast(this=node, to=exp.DataType.build("TIMESTAMP"))
@@ -164,11 +169,27 @@ def _to_utc(node: exp.Expr) -> exp.Expr:
     return exp.cast(node.this, "TIMESTAMPTZ")
 
 
+def _side_by_side(node: exp.Expr) -> exp.Expr:
+    """Several arrays at once, or with their ordinals. DuckDB's UNNEST in FROM takes one; in SELECT it sets several side
+    by side and fills the shorter with NULL, as Athena does."""
+    arrays, alias = node.expressions, node.args.get("alias")
+    ordinal = node.args.get("offset")
+    if alias is None or (len(arrays) == 1 and not ordinal):
+        return node
+    columns: list[exp.Expr] = [exp.Unnest(expressions=[array.copy()]) for array in arrays]
+    if ordinal:
+        longest = exp.Greatest(this=exp.Literal.number(0), expressions=[_call("LEN", one.copy()) for one in arrays])
+        columns.append(exp.Unnest(expressions=[_call("RANGE", exp.Literal.number(1), longest + 1)]))
+    own = exp.TableAlias(this=alias.this.copy(), columns=[name.copy() for name in alias.args.get("columns", ())])
+    return exp.Subquery(this=exp.Select(expressions=columns), alias=own)
+
+
 _BY_CLASS: dict[type[exp.Expr], Callable[[exp.Expr], exp.Expr]] = {
     exp.ApproxQuantile: _percentile,
     exp.ApproxDistinct: _distinct,
     exp.DateDiff: _elapsed,
     exp.AtTimeZone: _to_utc,
+    exp.Unnest: _side_by_side,
     exp.IsNan: lambda node: _call("ISNAN", exp.cast(node.this, "DOUBLE")),
 }
 _BY_NAME: dict[str, Callable[[exp.Anonymous], exp.Expr]] = {
@@ -181,6 +202,8 @@ _BY_NAME: dict[str, Callable[[exp.Anonymous], exp.Expr]] = {
     "histogram": _as("HISTOGRAM"),
     "infinity": _number("Infinity"),
     "json_array_length": _as("JSON_ARRAY_LENGTH"),
+    "map_keys": _as("MAP_KEYS"),
+    "map_values": _as("MAP_VALUES"),
     "nan": _number("NaN"),
     "none_match": _none_match,
     "pi": _as("PI"),

@@ -133,6 +133,12 @@ def lowered(tree: exp.Expr) -> None:
     for node in tree.find_all(exp.Identifier):
         node.set("this", node.name.lower())
         node.set("quoted", True)
+    for node in tree.find_all(exp.Unnest):
+        # The name of the ordinal is one of the relation's columns like the others.
+        alias, ordinal = node.args.get("alias"), node.args.get("offset")
+        if alias is not None and isinstance(ordinal, exp.Identifier):
+            alias.append("columns", ordinal.copy())
+            node.set("offset", True)
 
 
 def plan(select: Select, catalogue: Catalogue, database: str, now: datetime) -> Plan:

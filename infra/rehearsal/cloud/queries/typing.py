@@ -62,6 +62,8 @@ def kind(node: exp.Expr | None) -> str:
         return "array" if kind(node.args.get("quantile")) == "array" else kind(node.this)
     if isinstance(node, exp.Array):
         return "array"
+    if isinstance(node, exp.TimestampTrunc | exp.DateTrunc | exp.DateAdd):
+        return kind(node.this)
     if isinstance(node, exp.Round | exp.Floor | exp.Ceil | exp.Coalesce | exp.Nullif):
         return kind(node.this)
     if isinstance(node, exp.Case):
@@ -134,7 +136,26 @@ def rewrite(node: exp.Expr) -> exp.Expr:
         return _quotient(node)
     if isinstance(node, exp.Cast | exp.TryCast):
         return _conversion(node)
+    if isinstance(node, exp.Reverse) and kind(node.this) == "array":
+        return exp.Anonymous(this="LIST_REVERSE", expressions=[node.this])
+    if kind(node) == "date" and _leaves_dates(node):
+        # DuckDB makes a timestamp of a date here, Athena a date.
+        return exp.cast(node.copy(), "DATE")
     return node
+
+
+def _leaves_dates(node: exp.Expr) -> bool:
+    if isinstance(node, exp.TimestampTrunc | exp.DateTrunc | exp.DateAdd):
+        return node.text("unit").lower() in _UNITS_OF_DATES
+    if isinstance(node, exp.Add | exp.Sub):
+        return any(
+            isinstance(side, exp.Interval) and side.text("unit").lower() in _UNITS_OF_DATES
+            for side in (node.left, node.right)
+        )
+    return False
+
+
+_UNITS_OF_DATES = ("day", "week", "month", "quarter", "year")
 
 
 def _quotient(node: exp.Div) -> exp.Expr:
