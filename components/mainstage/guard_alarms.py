@@ -2,8 +2,9 @@
 
 SageMaker takes a release back when one of them goes into ALARM. Their names never change, because a changed set of
 rollback
-alarms replaces the live endpoint (provider reference, aws:sagemaker/endpoint). An alarm that nothing feeds yet is
-notBreaching, so it exists from the first version on without ever firing.
+alarms replaces the live endpoint (provider reference, aws:sagemaker/endpoint). `front-door-p99` is fed by the model's
+front door (ModelRoute). An alarm that nothing feeds yet, as `drift` without a monitor, is notBreaching, so it exists
+from the first version on without ever firing.
 
 They watch the fleet of one endpoint configuration, the one that is being released: by endpoint and variant alone
 the old and

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,12 @@ Build = Callable[..., Result]
 Refused = Callable[..., list[tuple[str, str, str, str]]]
 Arguments = Callable[..., Any]
 
+LOG = {"bucket_name": "mainstage-predictions", "bucket_arn": "arn:aws:s3:::mainstage-predictions"}
+CAPTURE = {"s3_uri": "s3://mainstage-capture", "bucket_arn": "arn:aws:s3:::mainstage-capture", "percent": 5.0}
+PERSONAL = {
+    "inputs": [{"name": "card", "type": "string", "pii": "hash"}],
+    "outputs": [{"name": "fraud", "type": "boolean"}],
+}
 MODEL = "aws:sagemaker/model:Model"
 CONFIG = "aws:sagemaker/endpointConfiguration:EndpointConfiguration"
 
@@ -52,6 +59,9 @@ def test_a_release_of_the_next_version_touches_nothing_of_the_old_one(build: Bui
             f"thing-endpoint-guards-{g}"
             for g in ("errors", "p95", "p99", "front-door-p99", "drift", "confidence", "stop")
         ),
+        # They say which configuration a version has.
+        "thing-route-function",
+        "thing-overview-dashboard",
     }
 
 
@@ -60,7 +70,7 @@ def test_a_kept_version_of_another_preset(build: Build) -> None:
     result = build("ModelService", keep=[kept])
     image = next(r for r in result.of_type(MODEL) if "-v6-" in r.name).inputs["primaryContainer"]["image"]
     assert image.startswith("763104351884.dkr.ecr.eu-west-1.amazonaws.com/pytorch-inference:")
-    policy = result.one("aws:iam/rolePolicy:RolePolicy").inputs["policy"]
+    policy = result.named("thing-endpoint-execution-policy").inputs["policy"]
     assert "141502667606:repository/sagemaker-scikit-learn" in policy
     assert "763104351884:repository/pytorch-inference" in policy
 
@@ -73,6 +83,57 @@ def test_awaiting(build: Build) -> None:
     result = build("ModelService", awaiting=True, stable=None, keep=None)
     assert result.of_type(MODEL) == []
     assert result.outputs["endpoint_config_name"] == "iris-awaiting"
+    # Log and front door are declared all the same, and the front door knows that there is nobody to ask.
+    variables = result.named("thing-route-function").inputs["environment"]["variables"]
+    assert (variables["MAINSTAGE_ENDPOINT_NAME"], variables["MAINSTAGE_CONFIGURATIONS"]) == ("", "{}")
+    assert "sagemaker:InvokeEndpoint" not in result.named("thing-route-policy").inputs["policy"]
+    assert result.one("aws:kinesis/firehoseDeliveryStream:FirehoseDeliveryStream").inputs["name"] == (
+        "prod-iris-predictions"
+    )
+    assert result.one("aws:apigatewayv2/route:Route").inputs["routeKey"] == "POST /v1/models/iris/predictions"
+
+
+@pytest.mark.parametrize("preview", [False, True])
+def test_the_front_door_knows_the_configuration_of_each_version(build: Build, preview: bool) -> None:
+    result = build("ModelService", preview=preview)
+    variables = result.named("thing-route-function").inputs["environment"]["variables"]
+    declared = {r.inputs["name"].split("-v")[1].split("-")[0]: r.inputs["name"] for r in result.of_type(CONFIG)}
+    assert json.loads(variables["MAINSTAGE_CONFIGURATIONS"]) == declared
+    assert sorted(declared) == ["6", "7"]
+    assert variables["MAINSTAGE_ENDPOINT_NAME"] == "iris"
+
+
+def test_the_front_door_knows_a_version_before_it_gets_traffic(build: Build) -> None:
+    result = build("ModelService")
+    endpoint, function = result.one("aws:sagemaker/endpoint:Endpoint"), result.named("thing-route-function")
+    assert function.urn in endpoint.options.depends_on
+
+
+def test_log_route_and_functions_are_called_alike(build: Build) -> None:
+    result = build("ModelService")
+    assert sorted(r.inputs["name"] for r in result.of_type("aws:lambda/function:Function")) == [
+        "prod-iris-front-door",
+        "prod-iris-replay",
+        "prod-iris-transform",
+    ]
+    assert result.one("aws:cloudwatch/dashboard:Dashboard").inputs["dashboardName"] == "prod-iris-eu-west-1"
+    assert result.one("aws:athena/workgroup:Workgroup").inputs["name"] == "mainstage-prod-iris"
+    assert result.one("aws:apigatewayv2/integration:Integration").inputs["timeoutMilliseconds"] == 6000
+    assert {r.inputs["tags"]["mainstage:model"] for r in result.of_type("aws:iam/role:Role")} == {"iris"}
+    assert result.outputs["log"]["log_name"] == "prod-iris"
+
+
+def test_grant_predict_goes_to_the_route(args: Arguments) -> None:
+    def program() -> None:
+        mainstage.ModelService("thing", args("ModelService")).grant_predict("shop", grantee="shop")
+
+    granted = record(program, stack="somewhere").check().named("thing-route-predict-by-shop").inputs
+    assert granted["role"] == "shop"
+    (statement,) = json.loads(granted["policy"])["Statement"]
+    assert (statement["Action"], statement["Resource"]) == (
+        ["execute-api:Invoke"],
+        ["arn:aws:execute-api:eu-west-1:111111111111:a1b2c3d4e5/$default/POST/v1/models/iris/predictions"],
+    )
 
 
 def test_grant_invoke_goes_to_the_endpoint(args: Arguments) -> None:
@@ -101,6 +162,17 @@ def test_grant_invoke_goes_to_the_endpoint(args: Arguments) -> None:
         ({"capture": {"s3_uri": "bucket", "bucket_arn": "b", "percent": 101.0}}, "capture.percent", "from 0 to 100"),
         ({"kms_key_arn": None}, "kms_key_arn", "a KMS key"),
         ({"endpoint_name": "x" * 48}, "endpoint_name", "at most 47 characters"),
+        ({"environment_label": "x" * 50}, "model", "at most 52 characters"),
+        ({"environment_label": None}, "environment_label", "a name of a-z"),
+        ({"deadline_ms": 29_001.0}, "deadline_ms", "an HTTP API gives up after 30 s"),
+        ({"maximum_body_kib": 6_001.0}, "maximum_body_kib", "Lambda takes 6 MB"),
+        ({"signature": PERSONAL, "pseudonym_key_arn": None}, "pseudonym_key_arn", "stored as keyed hashes"),
+        ({"signature": PERSONAL, "capture": CAPTURE}, "capture.percent", "0: requests would be stored as they are"),
+        ({"prediction_log": {"bucket_name": "b-1", "bucket_arn": "b"}}, "prediction_log.bucket_arn", "an ARN"),
+        ({"prediction_log": LOG | {"scan_limit_mib": 9.0}}, "prediction_log.scan_limit_mib", "from 10 to"),
+        ({"prediction_log": LOG | {"buffer_seconds": 901.0}}, "prediction_log.buffer_seconds", "from 0 to 900"),
+        ({"prediction_log": None}, "prediction_log", "a set of named arguments"),
+        ({"front_door": None}, "front_door", "a set of named arguments"),
     ],
 )
 def test_refused_in_the_words_of_the_file(refused: Refused, changes: dict[str, Any], field: str, words: str) -> None:

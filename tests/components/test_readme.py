@@ -23,13 +23,13 @@ def test_its_programs_run(number: int, preview: bool) -> None:
         exec(compile(PROGRAMS[number], f"README program {number + 1}", "exec"), {"__name__": "__main__"})
 
     result = record(program, stack="somewhere", preview=preview).check()
-    assert [name for name in result.outputs if name] == [["page_topic_arn"], ["endpoint"]][number]
+    assert [name for name in result.outputs if name] == [["page_topic_arn"], ["url"]][number]
     assert result.resources
 
 
 def test_its_table_names_every_component() -> None:
     rows = re.findall(r"^\| `([A-Z]\w+)` \|", README, re.MULTILINE)
-    assert sorted(rows) == sorted(n for n in mainstage.__all__ if not n.endswith("Args") and n != "EndpointIdentity")
+    assert sorted(rows) == sorted(n for n in mainstage.__all__ if not n.endswith(("Args", "Identity")))
 
 
 def test_the_plugin_host_finds_the_package() -> None:
