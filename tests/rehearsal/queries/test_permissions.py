@@ -15,7 +15,7 @@ SQL = "SELECT request_id FROM predictions WHERE day = '2026-11-20'"
 
 @pytest.fixture
 def analyst(log):
-    """The log encrypted with one key, answers with another; a role with all that a query needs, statement by statement."""
+    """The log encrypted with one key, answers with another; a role with all that a query needs, in statements."""
     kms, iam, cloud = log.cloud.client("kms"), log.cloud.client("iam"), log.cloud
     data, answers = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
     at = datetime(2026, 11, 20, 7)
@@ -107,7 +107,7 @@ def test_a_query_without_one_fails(log, analyst, gone, start, known):
 
 
 def test_without_the_workgroup_nothing_starts(log, analyst):
-    with pytest.raises(ClientError, match="athena:StartQueryExecution on resource: .*workgroup/mainstage-dev-iris"):
+    with pytest.raises(ClientError, match=r"athena:StartQueryExecution on resource: .*workgroup/mainstage-dev-iris"):
         log.ask(SQL, analyst("athena"))
 
 
