@@ -8,6 +8,7 @@ from typing import Any, NotRequired, Optional
 
 import pulumi
 import pulumi_aws as aws
+from mainstage_runtime.hand_over import LONGEST_SECONDS
 
 from ._account import Account, AccountArgs, read_account, read_boundary, read_tags
 from ._execution_role import invoke_statement
@@ -33,8 +34,8 @@ _VERSION = Pattern(r"[1-9]\d{0,4}", "a version, 1 to 99999")
 LONGEST_DEADLINE_MS = LONGEST_INTEGRATION_MS - 1000
 _ANSWER_MARGIN_MS = 1000
 """The gateway waits that much longer than the function, or the function's own error would never be read."""
-_TIMEOUT_MARGIN_SECONDS = 5
-"""Lambda waits that much longer than the deadline, for the record that is written after the reply."""
+_TIMEOUT_MARGIN_SECONDS = math.ceil(LONGEST_SECONDS)
+"""Lambda waits that much longer than the deadline: as long as the record, handed over after the reply, may take."""
 MOST_BODY_KIB = 6000
 """Lambda takes 6 MB of event: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 
