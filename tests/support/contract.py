@@ -27,7 +27,6 @@ _OPERATIONS = {
     "s3:ListBucketMultipartUploads": ("ListMultipartUploads",),
     "s3:GetObjectVersion": ("GetObject",),
     "s3:DeleteObjectVersion": ("DeleteObject",),
-    "lambda:InvokeFunction": ("Invoke",),
     "kms:ReEncryptFrom": ("ReEncrypt",),
     "kms:ReEncryptTo": ("ReEncrypt",),
 }

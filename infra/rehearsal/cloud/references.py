@@ -276,9 +276,7 @@ TABLE: tuple[Reference, ...] = (
     *_rows(
         "athena",
         "UpdateWorkGroup",
-        {
-            f"ConfigurationUpdates.ResultConfigurationUpdates.{path}": kind for path, kind in _QUERY_RESULTS.items()
-        },
+        {f"ConfigurationUpdates.ResultConfigurationUpdates.{path}": kind for path, kind in _QUERY_RESULTS.items()},
         "InvalidRequestException",
         silent=True,
     ),

@@ -8,11 +8,15 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from infra.rehearsal.cloud.delivery.buffers import Item
 from infra.rehearsal.cloud.delivery.convert import Reading, Table, Unconvertible
+from infra.rehearsal.cloud.delivery.parquet import converted
 from infra.rehearsal.cloud.delivery.schemas import SchemaError, column_type
+from infra.rehearsal.cloud.delivery.settings import Conversion
 
 
 def convert(kind: str, value: Any) -> Any:
@@ -70,6 +74,11 @@ def test_a_value_that_fits(kind: str, value: Any, stored: Any) -> None:
         ("bigint", 2**63),
         ("tinyint", 128),
         ("double", "x"),
+        ("double", "1_000"),
+        ("int", "1_0"),
+        ("string", "\ud800"),
+        ("map<string,int>", {"\ud800": 1}),
+        ("decimal(6,2)", "NaN"),
         ("double", False),
         ("boolean", 1),
         ("boolean", "yes"),
@@ -123,3 +132,32 @@ def test_the_file_is_compressed_as_asked(asked: str, found: str) -> None:
     body = table.parquet(table.rows(b'{"at": 1}'), compression=asked)
     column = pq.ParquetFile(io.BytesIO(body)).metadata.row_group(0).column(0)
     assert (column.compression, column.physical_type) == (found, "INT96")
+
+
+def test_what_arrow_alone_refuses_costs_its_record_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Table.parquet
+
+    def strict(table: Table, rows: Any, **options: Any) -> bytes:
+        if ["poison"] in rows:
+            raise pa.ArrowInvalid("cannot be written")
+        return whole(table, rows, **options)
+
+    monkeypatch.setattr(Table, "parquet", strict)
+    items = [Item(index, 1, json.dumps({"c": value}).encode()) for index, value in enumerate(["a", "poison", "b"])]
+    settings = Conversion("role", "", "d", "t", "eu-west-1", "LATEST", True, False, {}, "SNAPPY", "V1")
+    done = converted(settings, items, [{"Name": "c", "Type": "string"}])
+    assert done.body is not None
+    assert pq.read_table(io.BytesIO(done.body)).to_pylist() == [{"c": "a"}, {"c": "b"}]
+    assert [item.number for item in done.items] == [0, 2]
+    assert [(item.number, text) for item, _, text in done.failed] == [
+        (1, "Data does not match the schema. cannot be written")
+    ]
+
+
+def test_a_table_with_an_unknown_type_fails_every_record_by_name() -> None:
+    settings = Conversion("role", "", "d", "t", "eu-west-1", "LATEST", True, False, {}, "SNAPPY", "V1")
+    done = converted(settings, [Item(0, 1, b"{}")], [{"Name": "c", "Type": "binary"}])
+    assert (done.body, done.items) == (None, [])
+    ((_, code, text),) = done.failed
+    assert code == "DataFormatConversion.InvalidSchema"
+    assert "the type 'binary' is not carried" in text

@@ -117,6 +117,10 @@ def _same(event: dict[str, Any], **changes: Any) -> list[dict[str, Any]]:
         (lambda event: {"records": _same(event, result="Fine")}, "Lambda.JsonProcessingException"),
         (lambda event: {"records": _same(event, data="%")}, "Lambda.JsonProcessingException"),
         (lambda event: {"records": _same(event, metadata={"partitionKeys": 3})}, "Lambda.JsonProcessingException"),
+        (
+            lambda event: {"records": _same(event, metadata={"partitionKeys": {"day": "\ud800"}})},
+            "Lambda.JsonProcessingException",
+        ),
         (lambda event: {"records": _same(event)[:1]}, "Lambda.MissingRecordId"),
         (lambda event: {"records": _same(event)[:1] * 2}, "Lambda.DuplicatedRecordId"),
     ],

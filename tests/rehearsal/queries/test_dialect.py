@@ -35,7 +35,8 @@ TABLE = [
     ("rpad('7', 3, '0')", "700"), ("split('a,b', ',')", "[a, b]"), ("starts_with('abc', 'ab')", "true"),
     ("chr(65)", "A"), ("'a' LIKE '_'", "true"), ("'A' LIKE 'a'", "false"), ("'50%' LIKE '50!%' ESCAPE '!'", "true"),
     ("regexp_like('1a 2b', '\\d+b')", "true"), ("regexp_extract('1a 2b', '(\\d+)b', 1)", "2"),
-    ("regexp_replace('1a 2b', '\\d')", "a b"), ("regexp_replace('1a', '(\\d)', 'x')", "xa"), ("cast(17 AS varchar)", "17"),
+    ("regexp_replace('1a 2b', '\\d')", "a b"), ("regexp_replace('1a', '(\\d)', 'x')", "xa"),
+    ("cast(17 AS varchar)", "17"),
     ("cast(true AS varchar)", "true"), ("cast('17' AS bigint) + 1", "18"),
     # time
     ("date_trunc('hour', TIMESTAMP '2026-01-02 03:04:05.678')", "2026-01-02 03:00:00.000"),
@@ -52,7 +53,8 @@ TABLE = [
     ("date_diff('millisecond', TIMESTAMP '2026-01-01 00:00:00', TIMESTAMP '2026-01-01 00:00:01.5')", "1500"),
     ("date_format(TIMESTAMP '2026-01-02 13:04:05', '%Y-%m-%d %H:%i:%s')", "2026-01-02 13:04:05"),
     ("date_parse('2026-01-02 13', '%Y-%m-%d %H')", "2026-01-02 13:00:00.000"),
-    ("to_unixtime(TIMESTAMP '1970-01-01 00:01:00.5')", "60.5"), ("from_unixtime(60.5E0)", "1970-01-01 00:01:00.500 UTC"),
+    ("to_unixtime(TIMESTAMP '1970-01-01 00:01:00.5')", "60.5"),
+    ("from_unixtime(60.5E0)", "1970-01-01 00:01:00.500 UTC"),
     ("year(DATE '2026-11-20')", "2026"), ("quarter(DATE '2026-11-20')", "4"), ("month(DATE '2026-11-20')", "11"),
     ("week(DATE '2026-11-20')", "47"), ("day(DATE '2026-11-20')", "20"), ("day_of_month(DATE '2026-11-20')", "20"),
     ("day_of_week(DATE '2026-11-20')", "5"), ("day_of_year(DATE '2026-02-01')", "32"),
@@ -68,7 +70,8 @@ TABLE = [
     ("cardinality(ARRAY[1, 2])", "2"), ("contains(ARRAY[1, 2], 2)", "true"), ("sequence(1, 3)", "[1, 2, 3]"),
     ("array_max(ARRAY[1, 3])", "3"), ("array_min(ARRAY[1, 3])", "1"), ("array_sort(ARRAY[3, 1])", "[1, 3]"),
     ("array_join(ARRAY['a', 'b'], '-')", "a-b"), ("array_position(ARRAY['a', 'b'], 'b')", "2"),
-    ("flatten(ARRAY[ARRAY[1], ARRAY[2]])", "[1, 2]"), ("ARRAY[1] || ARRAY[2]", "[1, 2]"), ("reverse(ARRAY[1, 2])", "[2, 1]"),
+    ("flatten(ARRAY[ARRAY[1], ARRAY[2]])", "[1, 2]"), ("ARRAY[1] || ARRAY[2]", "[1, 2]"),
+    ("reverse(ARRAY[1, 2])", "[2, 1]"),
     ("transform(ARRAY[1, 2], x -> x + 1)", "[2, 3]"), ("filter(ARRAY[1, 2], x -> x > 1)", "[2]"),
     ("any_match(ARRAY[1, 2], x -> x > 1)", "true"), ("all_match(ARRAY[1, 2], x -> x > 1)", "false"),
     ("none_match(ARRAY[1, 2], x -> x > 2)", "true"), ("map(ARRAY['k'], ARRAY[1])", "{k=1}"),
@@ -78,11 +81,14 @@ TABLE = [
     ("json_parse('[1]')", "[1]"), ("json_format(json_parse('[1]'))", "[1]"), ("json_array_length('[1, 2]')", "2"),
     # aggregates
     ("count(*)", "3"), ("count(DISTINCT s)", "3"), ("count(*) FILTER (WHERE i > 1)", "2"), ("count_if(i > 1)", "2"),
-    ("sum(i)", "6"), ("sum(i) / count(*)", "2"), ("avg(i)", "2.0"), ("min(s)", "a"), ("max(t)", "2026-01-03 00:00:00.000"),
+    ("sum(i)", "6"), ("sum(i) / count(*)", "2"), ("avg(i)", "2.0"), ("min(s)", "a"),
+    ("max(t)", "2026-01-03 00:00:00.000"),
     ("approx_percentile(d, 0.5E0)", "1.5"), ("approx_percentile(i, ARRAY[0.0, 1.0])", "[1, 3]"),
-    ("approx_distinct(s)", "3"), ("arbitrary(7)", "7"), ("any_value(7)", "7"), ("max_by(s, i)", "c"), ("min_by(s, i)", "a"),
+    ("approx_distinct(s)", "3"), ("arbitrary(7)", "7"), ("any_value(7)", "7"), ("max_by(s, i)", "c"),
+    ("min_by(s, i)", "a"),
     ("array_agg(s ORDER BY i DESC)", "[c, b, a]"), ("bool_and(i > 0)", "true"), ("bool_or(i > 5)", "false"),
-    ("every(i > 1)", "false"), ("stddev(i)", "1.0"), ("stddev_samp(i)", "1.0"), ("variance(i)", "1.0"), ("var_samp(i)", "1.0"),
+    ("every(i > 1)", "false"), ("stddev(i)", "1.0"), ("stddev_samp(i)", "1.0"), ("variance(i)", "1.0"),
+    ("var_samp(i)", "1.0"),
     ("round(stddev_pop(i), 3)", "0.816"), ("round(var_pop(i), 3)", "0.667"), ("corr(i, d)", "1.0"),
     ("covar_samp(i, d)", "1.0"), ("round(covar_pop(i, d), 3)", "0.667"), ("histogram(7)", "{7=3}"),
 ]  # fmt: skip
@@ -99,7 +105,7 @@ WINDOWS = [
 
 def test_each_function_gives_athenas_value(log):
     names = [f"c{at}" for at in range(len(TABLE))]
-    aggregates = [at for at, (text, _) in enumerate(TABLE) if text == "count(*)"][0]
+    aggregates = next(at for at, (text, _) in enumerate(TABLE) if text == "count(*)")
     got: dict[str, str | None] = {}
     for part, source in ((range(aggregates), ""), (range(aggregates, len(TABLE)), f" {FROM}")):
         listed = ", ".join(f"{TABLE[at][0]} AS {names[at]}" for at in part)
@@ -132,7 +138,8 @@ def test_unnest_set_operations_and_order(log):
     log.put([{"request_id": "r", "input_age": [1.5, 2.5], "output_label": ["a", "b"]}, {"request_id": "s"}])
     assert log.ask(
         "SELECT request_id, age, label, pos FROM (SELECT * FROM predictions)"
-        " CROSS JOIN UNNEST(input_age, output_label) WITH ORDINALITY AS u(age, label, pos) WHERE day > '2026' ORDER BY pos"
+        " CROSS JOIN UNNEST(input_age, output_label) WITH ORDINALITY AS u(age, label, pos)"
+        " WHERE day > '2026' ORDER BY pos"
     ) == [
         {"request_id": "r", "age": "1.5", "label": "a", "pos": "1"},
         {"request_id": "r", "age": "2.5", "label": "b", "pos": "2"},
@@ -154,7 +161,8 @@ def test_the_clock_is_the_clouds(log):
 
 @pytest.mark.parametrize(
     "text",
-    ["reduce(ARRAY[1], 0, (s, x) -> s + x, s -> s)", "approx_percentile(1, 1, 0.5)", "typeof(1)", "current_timestamp AT TIME ZONE 'Europe/Berlin'"],
+    ["reduce(ARRAY[1], 0, (s, x) -> s + x, s -> s)", "approx_percentile(1, 1, 0.5)",
+     "typeof(1)", "current_timestamp AT TIME ZONE 'Europe/Berlin'"],
 )  # fmt: skip
 def test_what_is_known_and_not_carried_is_named(log, text):
     assert log.reason(f"SELECT {text}").startswith("FAILED: NOT_CARRIED: the emulated Athena does not carry ")

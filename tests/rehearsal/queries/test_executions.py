@@ -112,9 +112,6 @@ def test_a_query_above_the_scan_limit_is_cancelled(log):
 
 
 def test_a_running_query_is_stopped(log):
-    endless = (
-        "SELECT count(*) FROM UNNEST(sequence(1, 100000)) a(x), UNNEST(sequence(1, 1000000)) b(y) WHERE x + y = -1"
-    )
     query_id = queries.start(log.cloud, ENDLESS, log.workgroup, log.database)
     waiting = threading.Event()
     while log.athena.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]["Status"]["State"] == "QUEUED":
@@ -129,9 +126,6 @@ def test_a_running_query_is_stopped(log):
 
 
 def test_queries_wait_their_turn_and_a_waiting_one_is_stopped(log):
-    endless = (
-        "SELECT count(*) FROM UNNEST(sequence(1, 100000)) a(x), UNNEST(sequence(1, 1000000)) b(y) WHERE x + y = -1"
-    )
     ids = [queries.start(log.cloud, ENDLESS, log.workgroup, log.database) for _ in range(5)]
     state = log.athena.get_query_execution(QueryExecutionId=ids[-1])["QueryExecution"]["Status"]["State"]
     assert state == "QUEUED"

@@ -30,7 +30,8 @@ def column_bytes(log, key: str, *names: str) -> int:
 def test_every_kind_of_value(log):
     log.put(
         [
-            row("ä😀\"\n,", version="3", status=200, rows=2, truncated=False, input_age=[41.5, None], output_label=["a,b", ""]),
+            row("ä😀\"\n,", version="3", status=200, rows=2, truncated=False,
+                input_age=[41.5, None], output_label=["a,b", ""]),
             row("", minute=1, latency_ms=None, version=None, truncated=True, input_age=[], output_label=None),
         ]
     )  # fmt: skip
@@ -80,7 +81,8 @@ def test_only_the_partitions_asked_for_are_scanned(log):
     "sql",
     [
         "SELECT request_id FROM predictions WHERE day = '2026-11-20' AND hour = '07'",
-        "SELECT * FROM (SELECT request_id AS id, day AS d, hour FROM predictions) WHERE d = '2026-11-20' AND hour = '07'",
+        "SELECT * FROM (SELECT request_id AS id, day AS d, hour FROM predictions)"
+        " WHERE d = '2026-11-20' AND hour = '07'",
         "WITH p AS (SELECT * FROM predictions WHERE hour = '07'), q AS (SELECT request_id, day FROM p)"
         " SELECT count(*) FROM q WHERE day = '2026-11-20'",
         "SELECT day, count(*) FROM predictions WHERE hour = '07' GROUP BY day HAVING day > '' UNION ALL"
@@ -220,7 +222,8 @@ def test_a_table_without_partitions_and_with_structs(log):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"projection.day.type": "injected"}, "NOT_CARRIED: the emulated Athena does not carry the injected projection"),
+        ({"projection.day.type": "injected"},
+         "NOT_CARRIED: the emulated Athena does not carry the injected projection"),
         ({"projection.day.range": "NOW-1YEARS"}, "INVALID_TABLE_PROPERTY: Invalid partition projection of column day"),
         ({"projection.hour.range": "a,b"}, "INVALID_TABLE_PROPERTY: Invalid partition projection of column hour"),
         ({"projection.day.format": "QQ"}, "NOT_CARRIED: the emulated Athena does not carry the letter 'Q'"),

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+
+import pyarrow as pa
 
 from infra.rehearsal.cloud.delivery.buffers import Item
 from infra.rehearsal.cloud.delivery.convert import Reading, Table, Unconvertible
 from infra.rehearsal.cloud.delivery.schemas import SchemaError
 from infra.rehearsal.cloud.delivery.settings import Conversion
+
+Rows = list[list[Any]]
+"""Of one record, which may hold several objects."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ def converted(conversion: Conversion, items: Sequence[Item], columns: Sequence[M
         "catalogArn": None,
     }
     kept: list[Item] = []
-    rows: list[list[Any]] = []
+    rows: list[Rows] = []
     failed: list[tuple[Item, str, str]] = []
     reading = Reading(conversion.case_insensitive, conversion.dots_to_underscores, conversion.mappings)
     body = None
@@ -47,17 +53,44 @@ def converted(conversion: Conversion, items: Sequence[Item], columns: Sequence[M
     else:
         for item in items:
             try:
-                found = table.rows(item.data)
+                rows.append(table.rows(item.data))
             except Unconvertible as error:
                 failed.append((item, error.code, error.message))
                 continue
-            rows += found
             kept.append(item)
-        if rows:
-            body = table.parquet(rows, compression=conversion.compression, version=conversion.writer_version)
+        write = partial(table.parquet, compression=conversion.compression, version=conversion.writer_version)
+        try:
+            body = _written(rows, write)
+        except pa.ArrowException:
+            # A value that the columns' types let pass and Arrow does not: whose it is shows one by one.
+            kept, rows = _sift(kept, rows, write, failed)
+            body = _written(rows, write)
     metrics: list[tuple[str, float, str]] = []
     for name, some in (("SucceedConversion", kept), ("FailedConversion", [item for item, _, _ in failed])):
         if some:
             metrics.append((f"{name}.Records", len(some), "Count"))
             metrics.append((f"{name}.Bytes", sum(len(item.data) for item in some), "Bytes"))
     return Converted(kept, body, failed, metrics, about)
+
+
+def _written(rows: Sequence[Rows], write: Callable[[Rows], bytes]) -> bytes | None:
+    joined = [row for some in rows for row in some]
+    return write(joined) if joined else None
+
+
+def _sift(
+    items: Sequence[Item],
+    rows: Sequence[Rows],
+    write: Callable[[Rows], bytes],
+    failed: list[tuple[Item, str, str]],
+) -> tuple[list[Item], list[Rows]]:
+    """What can be written; the rest goes to `failed`."""
+    kept: list[tuple[Item, Rows]] = []
+    for item, some in zip(items, rows, strict=True):
+        try:
+            write(some)
+        except pa.ArrowException as error:
+            failed.append((item, "DataFormatConversion.MalformedData", f"Data does not match the schema. {error}"))
+            continue
+        kept.append((item, some))
+    return [item for item, _ in kept], [some for _, some in kept]

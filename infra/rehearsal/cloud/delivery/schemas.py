@@ -105,7 +105,7 @@ def _decimal(rest: Sequence[str], text: str) -> tuple[ColumnType, Sequence[str]]
             number = Decimal(str(_plain_number(value))).quantize(Decimal(1).scaleb(-scale))
         except InvalidOperation:
             raise DoesNotFit(f"{value!r} is no decimal") from None
-        if len(number.as_tuple().digits) > precision:
+        if not number.is_finite() or len(number.as_tuple().digits) > precision:
             raise DoesNotFit(f"{value!r} has more than {precision} digits")
         return number
 
@@ -155,12 +155,19 @@ def _map(key: ColumnType, value_type: ColumnType) -> ColumnType:
 def _plain_number(value: Any) -> int | float | str:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise DoesNotFit(f"{_shown(value)} is no number")
+    if isinstance(value, str) and "_" in value:  # Python's digits may have them, Java's not
+        raise DoesNotFit(f"{_shown(value)} is no number")
     return value
 
 
 def _text(value: Any) -> str:
     """Whatever JSON holds, as text: the SerDe's string column takes numbers, flags and objects too."""
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can spell and UTF-8 cannot
+        raise DoesNotFit(f"{_shown(value)} is no text") from None
+    return text
 
 
 def _integer(bits: int) -> Reading:

@@ -195,7 +195,12 @@ def _keys(record: Mapping[str, Any]) -> Mapping[str, str]:
     keys = metadata.get("partitionKeys") or {} if isinstance(metadata, Mapping) else None
     if not isinstance(keys, Mapping):
         raise BatchFailed("Lambda.JsonProcessingException")
-    return {str(name): str(value) for name, value in keys.items() if value is not None}
+    found = {str(name): str(value) for name, value in keys.items() if value is not None}
+    try:
+        "".join(found.values()).encode()
+    except UnicodeEncodeError as error:  # no object could be named so
+        raise BatchFailed("Lambda.JsonProcessingException") from error
+    return found
 
 
 def _sort(outcome: Outcome, entries: Sequence[Entry], answers: Mapping[str, Mapping[str, Any]]) -> None:

@@ -22,6 +22,7 @@ from infra.rehearsal.cloud.functions.invocation import MOST_RESPONSE_BYTES, Invo
 from infra.rehearsal.cloud.functions.logs import EnvironmentLog
 from infra.rehearsal.cloud.functions.messages import Malformed, Reader, Request, answer
 from infra.rehearsal.cloud.functions.pump import Pump
+from infra.rehearsal.cloud.functions.replies import event, exit_text, refused, unknown_extension
 
 BOOTSTRAP = Path(__file__).with_name("child") / "bootstrap.py"
 GUARD = Path(__file__).parents[1] / "model_host" / "container" / "guard.py"
@@ -182,20 +183,19 @@ class Environment:
         process = self._process
         assert process is not None
         assert self.log is not None
-        if hasattr(os, "waitid"):
-            # The exit is seen before the process is reaped, so that its number is still its own while the rest of its
-            # group is ended. (macOS has no waitid in older Pythons.)
+        if hasattr(os, "waitid"):  # not on macOS before Python 3.13
+            # Seen before it is reaped: its number is still its own while the rest of its group is ended.
             os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         else:
             process.wait()
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        text = _exit_text(process.wait())
+        text = exit_text(process.wait())
         with self._lock:
             self._phase.ended = True
             current, self._phase.current = self._phase.current, None
             if not self._phase.ready and not self._phase.init_error:
-                self._phase.init_error = error_payload("Runtime.ExitError", f"RequestId: {_no_id()} Error: {text}")
+                self._phase.init_error = error_payload("Runtime.ExitError", f"RequestId: {uuid.uuid4()} Error: {text}")
         self.log.drain()
         self._settled.set()
         self._pump.forget(self._listener)
@@ -232,7 +232,7 @@ class Environment:
         # A process that ends now is seen by its waiter, which answers for it.
         with suppress(OSError):
             for one in sockets:
-                one.sendall(_event(invocation, deadline_ms, trace))
+                one.sendall(event(invocation, deadline_ms, trace))
             runtime.sendall(answer(200, invocation.payload, headers))
         invocation.payload = b""
 
@@ -299,7 +299,7 @@ class Environment:
         base, _, request_id = prefix.rpartition("/")
         if request.method == "POST" and base == f"{_RUNTIME}/invocation" and kind in ("response", "error"):
             return self._result(request_id, kind, request.body), None
-        return _refused(404, "InvalidRequest", f"No such resource: {request.method} {asked[1]}"), None
+        return refused(404, "InvalidRequest", f"No such resource: {request.method} {asked[1]}"), None
 
     def _next(self, connection: socket.socket) -> tuple[bytes, Callable[[], None] | None]:
         with self._lock:
@@ -307,7 +307,7 @@ class Environment:
             current = phase.current
             if phase.runtime_waiting is not None or (current is not None and not current.answered.is_set()):
                 text = "State transition from Running to Ready is not allowed: the invocation has no response yet"
-                return _refused(403, "InvalidStateTransition", text), None
+                return refused(403, "InvalidStateTransition", text), None
             phase.runtime_waiting, phase.runtime_asked = connection, True
             return b"", self._settle()
 
@@ -315,7 +315,7 @@ class Environment:
         with self._lock:
             extension = self._phase.extensions.get(request.headers.get("lambda-extension-identifier", ""))
             if extension is None:
-                return _unknown_extension(request), None
+                return unknown_extension(request), None
             extension.waiting, extension.asked = connection, True
             return b"", self._settle()
 
@@ -335,7 +335,7 @@ class Environment:
     def _init_error(self, request: Request) -> tuple[bytes, Callable[[], None] | None]:
         with self._lock:
             if self._phase.ready or self._phase.runtime_asked:
-                return _refused(403, "InvalidStateTransition", "The init phase is over"), None
+                return refused(403, "InvalidStateTransition", "The init phase is over"), None
             self._phase.init_error = request.body or error_payload("Runtime.Unknown", "")
         return answer(202, b'{"status":"OK"}'), self._settled.set
 
@@ -346,26 +346,26 @@ class Environment:
         """
         name = request.headers.get("lambda-extension-name", "")
         if not name:
-            return _refused(403, "Extension.InvalidExtensionName", "Empty extension name")
+            return refused(403, "Extension.InvalidExtensionName", "Empty extension name")
         try:
             events = json.loads(request.body or b"{}").get("events") or []
         except (ValueError, AttributeError) as error:
-            return _refused(403, "InvalidRequestFormat", str(error))
+            return refused(403, "InvalidRequestFormat", str(error))
         with self._lock:
             phase = self._phase
             if phase.runtime_asked:
-                return _refused(403, "Extension.RegistrationClosed", "Extension registration closed already")
-            for event in events:
-                if event == "SHUTDOWN":
+                return refused(403, "Extension.RegistrationClosed", "Extension registration closed already")
+            for wanted in events:
+                if wanted == "SHUTDOWN":
                     text = "SHUTDOWN: ShutdownEventNotSupportedForInternalExtension"
-                    return _refused(403, "Extension.InvalidEventType", text)
-                if event != "INVOKE":
-                    return _refused(403, "Extension.InvalidEventType", f"{event}: ErrorInvalidEventType")
+                    return refused(403, "Extension.InvalidEventType", text)
+                if wanted != "INVOKE":
+                    return refused(403, "Extension.InvalidEventType", f"{wanted}: ErrorInvalidEventType")
             if any(one.name == name for one in phase.extensions.values()):
-                return _refused(403, "Extension.AlreadyRegistered", "Extension already registered")
+                return refused(403, "Extension.AlreadyRegistered", "Extension already registered")
             if len(phase.extensions) >= MOST_EXTENSIONS:
                 text = f"Extension limit ({MOST_EXTENSIONS}) reached"
-                return _refused(403, "Extension.TooManyExtensions", text)
+                return refused(403, "Extension.TooManyExtensions", text)
             identifier = str(uuid.uuid4())
             phase.extensions[identifier] = _Extension(name, frozenset(events))
         body = {
@@ -378,7 +378,7 @@ class Environment:
     def _extension_error(self, request: Request) -> tuple[bytes, Callable[[], None] | None]:
         with self._lock:
             if request.headers.get("lambda-extension-identifier", "") not in self._phase.extensions:
-                return _unknown_extension(request), None
+                return unknown_extension(request), None
             kind = request.headers.get("lambda-extension-function-error-type", "Extension.Unknown")
             self._phase.init_error = self._phase.init_error or error_payload(
                 kind, request.body.decode("utf-8", "replace")
@@ -389,49 +389,13 @@ class Environment:
         with self._lock:
             current = self._phase.current
         if current is None or current.request_id != request_id:
-            return _refused(400, "InvalidRequestID", "Invalid request ID")
+            return refused(400, "InvalidRequestID", "Invalid request ID")
         if len(body) > MOST_RESPONSE_BYTES:
             text = f"Response payload size exceeded maximum allowed payload size ({MOST_RESPONSE_BYTES} bytes)."
             current.answer(error_payload("Function.ResponseSizeTooLarge", text), "Unhandled")
-            return _refused(
+            return refused(
                 413, "RequestEntityTooLarge", f"Exceeded maximum allowed payload size ({MOST_RESPONSE_BYTES} bytes)."
             )
         if not current.answer(body, "" if kind == "response" else "Unhandled"):
-            return _refused(403, "InvalidStateTransition", "The invocation has its response already")
+            return refused(403, "InvalidStateTransition", "The invocation has its response already")
         return answer(202, b'{"status":"OK"}')
-
-
-def _event(invocation: Invocation, deadline_ms: int, trace: str) -> bytes:
-    body = {
-        "eventType": "INVOKE",
-        "deadlineMs": deadline_ms,
-        "requestId": invocation.request_id,
-        "invokedFunctionArn": invocation.arn,
-        "tracing": {"type": "X-Amzn-Trace-Id", "value": trace},
-    }
-    return answer(200, json.dumps(body).encode(), {"Lambda-Extension-Event-Identifier": str(uuid.uuid4())})
-
-
-def _refused(status: int, kind: str, message: str) -> bytes:
-    return answer(status, json.dumps({"errorMessage": message, "errorType": kind}).encode())
-
-
-def _unknown_extension(request: Request) -> bytes:
-    if not request.headers.get("lambda-extension-identifier"):
-        return _refused(403, "Extension.MissingHeader", "Missing Lambda-Extension-Identifier header")
-    return _refused(403, "Extension.UnknownExtensionIdentifier", "Unknown extension")
-
-
-def _no_id() -> str:
-    return str(uuid.uuid4())
-
-
-def _exit_text(code: int) -> str:
-    """As Lambda words the end of a runtime: aws/aws-lambda-runtime-interface-emulator, internal/lambda/rapid."""
-    if code == 0:
-        return "Runtime exited without providing a reason"
-    if code < 0:
-        return f"Runtime exited with error: signal: {signal.strsignal(-code) or -code}".lower().replace(
-            "runtime", "Runtime"
-        )
-    return f"Runtime exited with error: exit status {code}"

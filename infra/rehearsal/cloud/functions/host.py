@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import json
-import math
-import platform
 import shutil
-import sys
 import threading
 import time
 from collections import Counter
@@ -29,6 +25,7 @@ from infra.rehearsal.cloud.functions.logs import EnvironmentLog, Shipper
 from infra.rehearsal.cloud.functions.measures import publish_invocation, publish_throttle
 from infra.rehearsal.cloud.functions.pool import Drained, Pool
 from infra.rehearsal.cloud.functions.pump import Pump
+from infra.rehearsal.cloud.functions.report import init_start, report_line
 from infra.rehearsal.cloud.functions.surroundings import ASSUMED_BY, check_key, runtime_folder, variables_of
 from infra.rehearsal.cloud.overlay.answers import stable_uuid
 from infra.rehearsal.cloud.overlay.lambda_settings import settings_of
@@ -273,7 +270,7 @@ class Functions:
 
         def make_log(pipe: int) -> EnvironmentLog:
             log = EnvironmentLog(self._cloud, principal, deployment.region, deployment.log_group, stream, pipe)
-            log.note(_init_start(deployment))
+            log.note(init_start(deployment))
             return log
 
         environment.launch(Launch(variables, task, make_log), self._keeper.add)
@@ -352,7 +349,7 @@ class Functions:
             busy = self._busy[deployment.region, deployment.name]
         assert environment.log is not None
         environment.log.note(
-            f"END RequestId: {invocation.request_id}", _report_line(environment, invocation, ms, failed=failed)
+            f"END RequestId: {invocation.request_id}", report_line(environment, invocation, ms, failed=failed)
         )
         publish_invocation(self._cloud, deployment, invocation, busy, duration_ms=ms, failed=failed)
         self._leave(deployment)
@@ -382,50 +379,3 @@ def pids(cloud: Cloud, function_name: str) -> list[int]:
 def flush(cloud: Cloud) -> None:
     """Returns when everything that functions have printed so far has reached CloudWatch Logs, or is lost."""
     functions_of(cloud).flush()
-
-
-def _init_start(deployment: Deployment) -> str:
-    own = f"python3.{sys.version_info.minor}"
-    line = f"INIT_START Runtime Version: python:{platform.python_version()}"
-    if own != deployment.runtime:
-        line += f"\tRehearsal: runs on {own}, the function asks for {deployment.runtime}"
-    return line
-
-
-def _report_line(environment: Environment, invocation: Invocation, ms: float, *, failed: bool) -> str:
-    parts = [
-        f"REPORT RequestId: {invocation.request_id}",
-        f"Duration: {ms:.2f} ms",
-        f"Billed Duration: {math.ceil(ms)} ms",
-        f"Memory Size: {environment.deployment.memory_mb} MB",
-    ]
-    used = _peak_mb(environment.pid)
-    if used is not None:
-        parts.append(f"Max Memory Used: {used} MB")
-    if invocation.init_ms is not None:
-        parts.append(f"Init Duration: {invocation.init_ms:.2f} ms")
-    if invocation.timed_out:
-        parts.append("Status: timeout")
-    elif failed:
-        parts.append("Status: error")
-    return "\t".join(parts)
-
-
-def _peak_mb(pid: int) -> int | None:
-    """Linux's high-water mark of a process. None elsewhere, and when it is gone."""
-    try:
-        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
-            for line in file:
-                if line.startswith("VmHWM:"):
-                    return math.ceil(int(line.split()[1]) / 1024)
-    except OSError:
-        return None
-    return None
-
-
-def is_json(payload: bytes) -> bool:
-    try:
-        json.loads(payload)
-    except (ValueError, RecursionError):
-        return False
-    return True

@@ -52,6 +52,15 @@ def carried(call: Call) -> None:
         raise AwsError("NotCarried", "The emulated cloud does not carry SnapStart.", 501)
 
 
+@before("lambda", "PutFunctionEventInvokeConfig")
+@before("lambda", "UpdateFunctionEventInvokeConfig")
+def destinations(call: Call) -> None:
+    """Dead-letter targets are carried, destinations are not."""
+    if any((call.params.get("DestinationConfig") or {}).values()):
+        text = f"The emulated cloud does not carry lambda.{call.operation} with DestinationConfig."
+        raise AwsError("NotCarried", text, 501)
+
+
 @before("lambda", "CreateFunction")
 @before("lambda", "UpdateFunctionCode")
 def package(call: Call) -> None:

@@ -6,11 +6,12 @@ Sources: Lambda API reference, Invoke; developer guide, "Lambda quotas", "Invoki
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 from infra.rehearsal.cloud.api import AwsError, Call
 from infra.rehearsal.cloud.functions.asynchronous import events_of
-from infra.rehearsal.cloud.functions.host import functions_of, is_json
+from infra.rehearsal.cloud.functions.host import functions_of
 from infra.rehearsal.cloud.overlay import handler
 
 MOST_BYTES = {"RequestResponse": 6_291_456, "Event": 1_048_576}
@@ -36,7 +37,7 @@ def invoke(call: Call) -> dict[str, Any]:
             f"{len(payload)} byte payload is too large for the {kind} invocation type (limit {MOST_BYTES[kind]} bytes)"
         )
         raise AwsError("RequestEntityTooLargeException", text, 413, Type="User")
-    if not is_json(payload):
+    if not _is_json(payload):
         text = "Could not parse request body into json: Could not parse payload into json"
         raise AwsError("InvalidRequestContentException", text, 400, Type="User")
     if kind == "Event":
@@ -86,3 +87,11 @@ def _client_context(text: str | None) -> str:
         raise AwsError(
             "InvalidRequestContentException", "Client context must be a valid Base64-encoded JSON object."
         ) from None
+
+
+def _is_json(payload: bytes) -> bool:
+    try:
+        json.loads(payload)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -118,11 +118,12 @@ def receive(call: Call) -> dict[str, Any]:
     deadline = time.monotonic() + seconds
     with queues.changed:
         while True:
+            # Looked at before it is asked again: the wait itself must cost nothing.
+            while queue is not None and not queue.messages and (left := deadline - time.monotonic()) > 0:
+                queues.wait(left)
             output = call.cloud.to_moto(at_once)
-            left = deadline - time.monotonic()
-            if output.get("Messages") or left <= 0:
+            if output.get("Messages") or deadline <= time.monotonic():
                 break
-            queues.wait(left)
         received = len(output.get("Messages") or ())
         if received:
             queues.count(call.region, name, "NumberOfMessagesReceived", 1, times=received)

@@ -35,6 +35,15 @@ class Queues:
         self._patches = ExitStack()
         self._patches.enter_context(mock.patch.object(models, "unix_time", self._seconds))
         self._patches.enter_context(mock.patch.object(models, "unix_time_millis", self._millis))
+        # Topics and rules put messages into moto's queues without passing the door.
+        added = models.Queue.add_message
+
+        def add_message(queue: models.Queue, message: models.Message) -> None:
+            with self.changed:
+                added(queue, message)
+                self.changed.notify_all()
+
+        self._patches.enter_context(mock.patch.object(models.Queue, "add_message", add_message))
         self._stop = threading.Event()
         self._minute = self._this_minute()
         cloud.clock.add_timer(self)
