@@ -36,12 +36,6 @@ STEPS = {
     "log": "prediction log",
 }
 
-ANSWERED_BY = {
-    "moto": "answered by moto",
-    "overlay": "by what is written for this rehearsal",
-    "store": "by a generic store",
-    "door": "refused",
-}
 
 PAGE = "rehearsal.html"
 
@@ -176,8 +170,7 @@ def render(report: Report, served: bool = False) -> Group:
     head = f"[bold]{report.environment}[/bold] (account {report.account_id}, {report.region}), rehearsed offline"
     parts: list[Any] = [head, *(_tree(each) for each in report.stacks), "", _predictions(report), *_replies(report)]
     parts += [f"{name}: {reason}" for name, reason in report.not_served.items()]
-    calls = ", ".join(f"{count} {ANSWERED_BY.get(name, name)}" for name, count in report.calls.items())
-    parts += ["", _times(report), f"AWS calls: {calls}", ""]
+    parts += ["", _times(report), f"AWS calls: {report.calls_told}", ""]
     for heading, lines in (("Real", REAL), ("Emulated", EMULATED)):
         parts += [f"[bold]{heading}[/bold]", *(Padding(line, (0, 0, 0, 2)) for line in lines)]
     parts += [Padding(f"[yellow]{line}[/yellow]", (0, 0, 0, 2)) for line in report.differences]

@@ -15,7 +15,7 @@ from infra.rehearsal.traffic import Sample, Traffic
 
 TEMPLATE = "rehearsal.html.j2"
 PLOT_WIDTH, PLOT_HEIGHT = 860, 260
-NODE_WIDTH, NODE_HEIGHT, COLUMN_GAP, ROW_GAP = 190, 52, 60, 14
+NODE_WIDTH, NODE_HEIGHT, COLUMN_GAP, ROW_GAP = 250, 52, 90, 14
 MOST_POINTS = 4000
 """Points of a latency plot; more traffic is thinned evenly, the slowest hundred always drawn."""
 
@@ -85,6 +85,8 @@ class Drawing:
     """The boxes of each line."""
     width: float
     height: float
+    box_width: int = NODE_WIDTH
+    box_height: int = NODE_HEIGHT
 
 
 def render(report: Report) -> str:

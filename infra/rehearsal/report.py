@@ -25,6 +25,14 @@ EMULATED = (
 )
 
 
+ANSWERED_BY = {
+    "moto": "answered by moto",
+    "overlay": "by what is written for this rehearsal",
+    "store": "by a generic store",
+    "door": "refused",
+}
+
+
 @dataclass(frozen=True)
 class ResourceLine:
     """One resource for the tree."""
@@ -135,6 +143,11 @@ class Report:
     """A curl command that asks the front door, as it can be pasted."""
     page: str = ""
     """Path of the HTML page, relative to the checkout."""
+
+    @property
+    def calls_told(self) -> str:
+        """`calls` for a person."""
+        return ", ".join(f"{count:,} {ANSWERED_BY.get(name, name)}" for name, count in self.calls.items())
 
     @property
     def problems(self) -> list[str]:
