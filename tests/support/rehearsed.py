@@ -61,10 +61,15 @@ class Rehearsed:
         return [row["request_id"] for row in self.sql("SELECT request_id FROM predictions")]
 
     def record(self, request_id: str) -> dict[str, Any]:
-        """The one row of a request."""
-        flush(self.cloud)
-        [row] = self.sql(f"SELECT * FROM predictions WHERE request_id = '{request_id}'")
-        return row
+        """The one row of a request. Waits for it: the record is put when the reply has gone."""
+
+        def row() -> dict[str, Any] | None:
+            flush(self.cloud)
+            found = self.sql(f"SELECT * FROM predictions WHERE request_id = '{request_id}'")
+            assert len(found) < 2, found
+            return found[0] if found else None
+
+        return until(row, f"the record of {request_id}")
 
     def wait_for_log(self, ids: Iterable[str]) -> list[str]:
         """Waits until every id is in the view; returns all ids of the view."""
