@@ -6,13 +6,16 @@ import csv
 import io
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Group
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from infra.cli import common
 from infra.cli.model import model_named
@@ -29,8 +32,6 @@ HoursOption = Annotated[
     float, typer.Option("--hours", min=0.01, max=8760, help="How far to look back from now. Default: 24.")
 ]
 CsvOption = Annotated[bool, typer.Option("--csv", help="Print the rows as CSV.")]
-LIMIT_WIDE = 12
-"""Columns beyond which a table no longer fits a screen: rows are printed one value a line then."""
 
 
 @app.command("query")
@@ -166,21 +167,38 @@ def _cell(value: Any) -> Any:
     return "" if value is None else value
 
 
+@dataclass(frozen=True)
+class _Rows:
+    """A table where the terminal has room for it; else each row with one value a line, as psql's automatic \\x does."""
+
+    columns: Sequence[str]
+    rows: Sequence[dict[str, Any]]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        table = self._table()
+        if Measurement.get(console, options.update(max_width=10_000), table).maximum <= options.max_width:
+            yield table
+            return
+        for number, row in enumerate(self.rows, start=1):
+            if len(self.rows) > 1:
+                yield Text(f"row {number}", style="bold")
+            yield _lines(self.columns, row)
+
+    def _table(self) -> Table:
+        table = Table(box=None, header_style="bold")
+        for column in self.columns:
+            numbers = any(isinstance(row[column], int | float) for row in self.rows)
+            table.add_column(column, justify="right" if numbers else "left", overflow="fold")
+        for row in self.rows:
+            table.add_row(*(_shown(row[column]) for column in self.columns))
+        return table
+
+
 def _render(answer: Any) -> Group:
-    cost = f"[dim]{len(answer.rows)} rows, {answer.scanned_bytes:,} bytes scanned, {answer.seconds:.2f} s[/dim]"
-    wide = len(answer.columns) > LIMIT_WIDE
-    parts = [_lines(answer.columns, row) for row in answer.rows] if wide else [_table(answer.columns, answer.rows)]
-    return Group(*parts, cost)
-
-
-def _table(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> Table:
-    table = Table(box=None, header_style="bold")
-    for column in columns:
-        numbers = any(isinstance(row[column], int | float) for row in rows)
-        table.add_column(column, justify="right" if numbers else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(_shown(row[column]) for column in columns))
-    return table
+    count = len(answer.rows)
+    rows = f"{count:,} row{'s' if count != 1 else ''}"
+    cost = f"[dim]{rows}, {answer.scanned_bytes:,} bytes scanned, {answer.seconds:.2f} s[/dim]"
+    return Group(_Rows(answer.columns, answer.rows), cost)
 
 
 def _lines(columns: Sequence[str], row: dict[str, Any]) -> Table:
@@ -193,8 +211,6 @@ def _lines(columns: Sequence[str], row: dict[str, Any]) -> Table:
 
 
 def _shown(value: Any) -> Any:
-    from rich.text import Text
-
     if value is None:
         return Text("-", style="dim")
     return Text(
@@ -218,6 +234,10 @@ def _day(text: str) -> date:
 def _read_sql(given: str) -> str:
     if given == "-":
         return sys.stdin.read()
-    if given.startswith("@"):
+    if not given.startswith("@"):
+        return given
+    try:
         return Path(given[1:]).read_text(encoding="utf-8")
-    return given
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise typer.BadParameter(f"{given[1:]} cannot be read: {why}", param_hint="SQL") from None
