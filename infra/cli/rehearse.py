@@ -165,13 +165,13 @@ def _lines() -> Tell:
 
 def render(report: Report, served: bool = False) -> Group:
     """The report for a person: what stands, what answered, how long it took, what was real."""
-    from infra.rehearsal.report import EMULATED, REAL
+    from infra.rehearsal.report import REAL
 
     head = f"[bold]{report.environment}[/bold] (account {report.account_id}, {report.region}), rehearsed offline"
     parts: list[Any] = [head, *(_tree(each) for each in report.stacks), "", _predictions(report), *_replies(report)]
     parts += [f"{name}: {reason}" for name, reason in report.not_served.items()]
     parts += ["", _times(report), f"AWS calls: {report.calls_told}", ""]
-    for heading, lines in (("Real", REAL), ("Emulated", EMULATED)):
+    for heading, lines in (("Real", REAL), ("Emulated", report.emulated)):
         parts += [f"[bold]{heading}[/bold]", *(Padding(line, (0, 0, 0, 2)) for line in lines)]
     parts += [Padding(f"[yellow]{line}[/yellow]", (0, 0, 0, 2)) for line in report.differences]
     if report.ok:

@@ -10,7 +10,7 @@ from pathlib import Path
 import jinja2
 
 from infra.rehearsal.graph import Graph, graph_of
-from infra.rehearsal.report import EMULATED, REAL, Report, StackReport
+from infra.rehearsal.report import REAL, Report, StackReport
 from infra.rehearsal.traffic import Sample, Traffic
 
 TEMPLATE = "rehearsal.html.j2"
@@ -108,7 +108,7 @@ def render(report: Report) -> str:
         call_count=sum(report.calls.values()),
         why=WHY,
         real=REAL,
-        emulated=EMULATED,
+        emulated=report.emulated,
     )
 
 

@@ -16,7 +16,6 @@ from typing import Any
 
 from infra import settings
 from infra.catalog import Catalog, Model, load_catalog
-from infra.front_door import SERVICE as FRONT_DOOR_SERVICE
 from infra.front_door import FrontDoor
 from infra.layers.names import endpoint_name
 from infra.program import program_for
@@ -25,6 +24,7 @@ from infra.registry.push import push
 from infra.registry.registry import Registry
 from infra.registry.target import Target
 from infra.rehearsal import child, page, pointer, traffic
+from infra.rehearsal.clients import clients_of
 from infra.rehearsal.cloud.cloud import Cloud
 from infra.rehearsal.cloud.iam.principals import OPERATOR_SECRET_ACCESS_KEY, new_operator_access_key_id
 from infra.rehearsal.cloud.journal import Entry
@@ -69,8 +69,9 @@ class Rehearsal:
         self.root = options.root
         self.tell = progress
         config = settings.stack_config(self._stack_file("platform"))
-        loaded = settings.load(config, f"platform-{options.environment}", self.root)
+        loaded = settings.load_platform(config, f"platform-{options.environment}", self.root)
         self.report = Report(options.environment, loaded.account_id, loaded.region)
+        self.front_door = loaded.front_door
         self.environments = PresetEnvironments(self.root / ".mainstage" / "environments")
         self.folder = pointer.make_run_folder(self.root)
         self._borrowed = cloud is not None
@@ -112,6 +113,13 @@ class Rehearsal:
             sources = {model.model: self._train(model, folders[model.model]) for model in served}
         with self._phase("cloud"):
             self.report.endpoint_url = self.cloud.serve(self.options.port)
+            self.clients = clients_of(
+                self.cloud,
+                self.front_door,
+                access_key_id=self.cloud.operator_access_key_id,
+                secret_access_key=OPERATOR_SECRET_ACCESS_KEY,
+            )
+            self.report.played = list(self.clients.played)
         with self._phase("platform"):
             self._up("platform", catalog)
         with self._phase("registering"):
@@ -239,9 +247,15 @@ class Rehearsal:
     def _predict(self, model: Model, source: Path) -> None:
         """Sends the traffic to the front door; now and then the endpoint is made to answer late."""
         endpoint = endpoint_name(self.options.environment, model.model)
-        door = FrontDoor(self.target)
+        door = FrontDoor(self.target, token=self.clients.token)
         self.report.front_door_url = door.url
-        wanted = traffic.shots(model, traffic.requests_for(model, source), self.options.predictions)
+        wanted = traffic.shots(
+            model,
+            traffic.requests_for(model, source),
+            self.options.predictions,
+            unsigned_status=self.clients.unsigned_status,
+            refused=self.clients.refused,
+        )
         late = itertools.count(1)
         slow = self.cloud.faults.add(
             "sagemaker-runtime",
@@ -276,11 +290,9 @@ class Rehearsal:
             return
         model = served[0]
         body = next(traffic.requests_for(model, sources[model.model])).decode()
-        self.report.try_it = f"mainstage predict {model.model} '{body}'"
+        self.report.try_it = f"mainstage predict {model.model} '{body}'{self.clients.predict_options}"
         self.report.curl = (
-            f"curl --aws-sigv4 aws:amz:{self.report.region}:{FRONT_DOOR_SERVICE}"
-            f" --user {self.cloud.operator_access_key_id}:{OPERATOR_SECRET_ACCESS_KEY}"
-            f" -H 'content-type: application/json' -d '{body}'"
+            f"curl {self.clients.curl_options}-H 'content-type: application/json' -d '{body}'"
             f" {self.report.front_door_url}/v1/models/{model.model}/predictions"
         )
 

@@ -135,6 +135,8 @@ class Report:
     """Model -> why its folder could not be registered."""
     differences: list[str] = field(default_factory=list)
     """Where the model's environment is not the image's, one line each."""
+    played: list[str] = field(default_factory=list)
+    """Who was stood in for in this run, besides EMULATED, one line each."""
     calls: Mapping[str, int] = field(default_factory=dict)
     """Who answered the AWS calls: overlay, store, moto, door (a refusal)."""
     seconds: dict[str, float] = field(default_factory=dict)
@@ -148,6 +150,10 @@ class Report:
     def calls_told(self) -> str:
         """`calls` for a person."""
         return ", ".join(f"{count:,} {ANSWERED_BY.get(name, name)}" for name, count in self.calls.items())
+
+    @property
+    def emulated(self) -> list[str]:
+        return [*EMULATED, *self.played]
 
     @property
     def problems(self) -> list[str]:
@@ -218,7 +224,7 @@ class Report:
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
             "aws_calls": dict(self.calls),
             "real": list(REAL),
-            "emulated": list(EMULATED),
+            "emulated": self.emulated,
             "differences": self.differences,
             "page": self.page,
             "try": self.try_it,

@@ -8,7 +8,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,10 +30,11 @@ class Shot:
     """One request and the status that the front door owes it."""
 
     kind: str
-    """good, bad, unicode, oversized or unsigned."""
+    """good, bad, unicode, oversized, unsigned, or one of credentials that must not be taken."""
     body: bytes
     expected: int
     signed: bool = True
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -127,10 +128,18 @@ def _value(each: Any, dice: random.Random) -> Any:
     return " ".join(dice.choices(_WORDS, k=6))
 
 
-def shots(model: Model, bodies: Iterator[bytes], count: int, *, unsigned_status: int = 403) -> list[Shot]:
+def shots(
+    model: Model,
+    bodies: Iterator[bytes],
+    count: int,
+    *,
+    unsigned_status: int = 403,
+    refused: Sequence[tuple[str, Mapping[str, str], int]] = (),
+) -> list[Shot]:
     """`count` good requests, and between them, in an order that is always the same, some of each other kind.
 
     unsigned_status: what a request without credentials is owed: 403 with IAM, 401 with JWTs, 200 where none is asked.
+    refused: kind, headers and status of credentials that must not be taken.
     """
     others = max(1, count // 100)
     row = json.loads(next(bodies))["instances"][0]
@@ -142,6 +151,8 @@ def shots(model: Model, bodies: Iterator[bytes], count: int, *, unsigned_status:
         mixed.append(Shot("unicode", *_foreign(model, row)))
         mixed.append(Shot("oversized", too_long, 413))
         mixed.append(Shot("unsigned", mixed[number].body, unsigned_status, signed=False))
+        for kind, headers, status in refused:
+            mixed.append(Shot(kind, mixed[number].body, status, signed=False, headers=headers))
     random.Random(SEED).shuffle(mixed)
     return mixed
 
@@ -182,7 +193,7 @@ def send(
     def one(shot: Shot) -> None:
         at = time.perf_counter() - began
         try:
-            reply = door.post(path, shot.body, signed=shot.signed)
+            reply = door.post(path, shot.body, shot.headers, signed=shot.signed)
         except PredictError as error:
             with lock:
                 traffic.unexpected[f"no answer to a request that is {shot.kind}: {error}"] += 1

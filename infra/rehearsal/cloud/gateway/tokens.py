@@ -5,8 +5,8 @@ Source: API Gateway developer guide, "Control access to HTTP APIs with JWT autho
 claims kid, iss, aud or client_id, exp, nbf, iat, and scope or scp where the route asks for scopes. Time is the
 machine's, as for signatures: tokens are minted by it.
 
-The keys of an issuer are taken from this cloud's Cognito user pools. No other issuer can be reached in a rehearsal: its
-tokens are refused, and the log says so by name.
+The keys of an issuer are those that somebody publishes for it in this cloud (issuers.py), or those of this cloud's
+Cognito user pools. No other issuer can be reached in a rehearsal: its tokens are refused, and the log says so by name.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
 
 from infra.rehearsal.cloud.gateway.answer import Refused, forbidden, unauthorized
+from infra.rehearsal.cloud.gateway.issuers import issuers
 from infra.rehearsal.cloud.gateway.request import Request
 
 if TYPE_CHECKING:
@@ -117,12 +118,17 @@ def _claims(cloud: Cloud, authorizer: JwtAuthorizer, token: str, now: float) -> 
 
 
 def _key_of(cloud: Cloud, issuer: str, key_id: str) -> RSAPublicKey:
+    published = issuers(cloud).keys_of(issuer)
+    if published is not None:
+        if key_id not in published:
+            raise _Bad(f"the issuer has no key {key_id!r}")
+        return published[key_id]
     found = _ISSUER.fullmatch(issuer)
     pool = _pool(cloud, found[1], found[2]) if found else None
     if pool is None:
         log.warning(
-            "tokens of %s cannot be checked in a rehearsal, so they are refused: keys are taken from Cognito user pools"
-            " of the emulated cloud only, https://cognito-idp.<region>.amazonaws.com/<pool>",
+            "tokens of %s cannot be checked in a rehearsal, so they are refused: nobody plays this issuer here, and it"
+            " is no Cognito user pool of the emulated cloud, https://cognito-idp.<region>.amazonaws.com/<pool>",
             issuer,
         )
         raise _Bad("the issuer's keys cannot be had")
