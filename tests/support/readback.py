@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import jmespath
+from botocore.exceptions import ClientError
 from pulumi.runtime.proto import provider_pb2 as pb
 
 from infra.program import program_for
@@ -29,14 +31,16 @@ Change = Callable[[Any], Any]
 class Look:
     """A call that describes a resource, and where in its answer the resource is (JMESPath).
 
-    In arguments and member, `{id}` is the resource's id, `{parts[1]}` a part of it between colons, `{arn}` its ARN, any
-    other name a property that the program asked for.
+    In arguments and member, `{id}` is the resource's id, `{parts[1]}` a part of it between colons, `{arn}` its ARN,
+    `{region}` and `{account}` where it is, any other name a property that the program asked for. `decoded` turns the
+    answer into what the member is looked for in.
     """
 
     service: str
     call: str
     arguments: Mapping[str, Any]
     member: str = "@"
+    decoded: Change = lambda answer: answer
 
     def uses(self, name: str) -> bool:
         return f"{{{name}}}" in json.dumps(self.arguments)
@@ -99,6 +103,9 @@ class Row:
 
 
 Table = Mapping[str, Row]
+
+_NOT_FOUND = frozenset({"EntityNotFoundException", "ResourceNotFound", "NoSuchBucketPolicy"})
+"""Codes for what is not there, besides those with NotFound in their name."""
 
 
 @dataclass(frozen=True)
@@ -241,16 +248,31 @@ class Reader:
         return lines
 
     def see(self, look: Look, asked: Asked, arn: str = "") -> Any:
+        client = self._client_of(look.service)
         words = {
             "arn": arn,
+            "region": client.meta.region_name,
+            "account": self._account_id,
             **{name: value for name, value in asked.inputs.items() if isinstance(value, str)},
             "id": asked.resource.id,
             "parts": asked.resource.id.split(":"),
         }
-        if look.service not in self._clients:
-            self._clients[look.service] = self._client(look.service)
-        answer = getattr(self._clients[look.service], look.call)(**_filled(look.arguments, words))
-        return jmespath.search(look.member.format_map(words), answer)
+        try:
+            answer = getattr(client, look.call)(**_filled(look.arguments, words))
+        except ClientError as error:
+            if "NotFound" in (code := error.response["Error"]["Code"]) or code in _NOT_FOUND:
+                return None
+            raise
+        return jmespath.search(look.member.format_map(words), look.decoded(answer))
+
+    def _client_of(self, service: str) -> Any:
+        if service not in self._clients:
+            self._clients[service] = self._client(service)
+        return self._clients[service]
+
+    @cached_property
+    def _account_id(self) -> str:
+        return self._client_of("sts").get_caller_identity()["Account"]
 
 
 def _filled(template: Any, words: Mapping[str, Any]) -> Any:

@@ -121,6 +121,10 @@ WATCHING: Table = {
         tags=Look("cloudwatch", "list_tags_for_resource", {"ResourceARN": "{arn}"}, "Tags"),
         arn="AlarmArn",
     ),
+    "aws:cloudwatch/dashboard:Dashboard": Row(
+        Look("cloudwatch", "get_dashboard", {"DashboardName": "{dashboardName}"}),
+        {"dashboardBody": policy("DashboardBody"), "dashboardName": "DashboardName"},
+    ),
     "aws:sns/topic:Topic": Row(
         Look("sns", "get_topic_attributes", {"TopicArn": "{id}"}, "Attributes"),
         {

@@ -79,25 +79,25 @@ def test_it_may_not_leave_loopback_nor_see_settings_of_a_person(world: Any, monk
             "AWS_EC2_METADATA_DISABLED",
             "AWS_SHARED_CREDENTIALS_FILE",
         }
-    # What the process does first is to put the guard up: the same module, seen from outside.
-    asked = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import json, socket, sys\n"
-            "from infra.rehearsal.cloud.delivery import worker\n"
-            "def look(*_):\n"
-            "    try: socket.create_connection(('203.0.113.5', 443), 0.1)\n"
-            "    except OSError as error: print(json.dumps(type(error).__name__)); sys.stdout.flush()\n"
-            "    raise SystemExit\n"
-            "worker.Channel = look\n"
-            "worker.os.dup2 = lambda *_: None\n"
-            "worker.main()\n",
-        ],
-        input="",
-        capture_output=True,
+    # What the process does first is to put the guard up: the same module, seen from outside. Its standard input stays
+    # open meanwhile: the end of it ends the process.
+    looking = (
+        "import json, os, socket\n"
+        "from infra.rehearsal.cloud.delivery import worker\n"
+        "def look(*_):\n"
+        "    try: socket.create_connection(('203.0.113.5', 443), 0.1)\n"
+        "    except OSError as error: print(json.dumps(type(error).__name__), flush=True)\n"
+        "    os._exit(0)\n"
+        "worker.Channel = look\n"
+        "worker.os.dup2 = lambda *_: None\n"
+        "worker.main()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", looking],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).resolve().parents[3],
-        check=False,
-    )
-    assert json.loads(asked.stdout) == "LeavesLoopback", asked.stderr
+    ) as asked:
+        assert asked.stdout is not None
+        assert json.loads(asked.stdout.readline()) == "LeavesLoopback"

@@ -71,7 +71,7 @@ def test_the_longest_statement(log):
         ("SELECT * FROM \"../../etc\".\"passwd\"", "SCHEMA_NOT_FOUND: line 1:15: Schema '../../etc' does not exist"),
         ("SELECT * FROM t0", "TABLE_NOT_FOUND: line 1:15: Table 'awsdatacatalog.mainstage_dev_iris.t0' does not exist"),
         ("SELECT * FROM main.sqlite_master", "SCHEMA_NOT_FOUND: line 1:15: Schema 'main' does not exist"),
-        ("SELECT * FROM other.x.y", "CATALOG_NOT_FOUND: line 1:23: Catalog 'other' not found"),
+        ("SELECT * FROM other.x.y", "CATALOG_NOT_FOUND: line 1:15: Catalog 'other' not found"),
         ("SELECT * FROM information_schema.tables", "NOT_CARRIED: the emulated Athena does not carry information_sch"),
         ("WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT * FROM t",
          "NOT_CARRIED: the emulated Athena does not carry WITH RECURSIVE"),
