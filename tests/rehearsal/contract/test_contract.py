@@ -32,11 +32,12 @@ COMPONENTS = sorted(
 ARGUMENTS: Mapping[str, Mapping[str, Any]] = runpy.run_path(str(ROOT / "tests/components/conftest.py"))["COMPLETE"]
 """Complete arguments of each component, as the tests of components have them."""
 TOOLS = [
-    *sorted(path for folder in ("registry", "cli") for path in (ROOT / "infra" / folder).rglob("*.py")),
-    *(ROOT / "infra" / name for name in ("invoke.py", "rehearsal/rehearse.py", "rehearsal/traffic.py")),
+    *sorted(path for folder in ("registry", "cli", "predictions") for path in (ROOT / "infra" / folder).rglob("*.py")),
+    *(ROOT / "infra" / name for name in ("front_door.py", "rehearsal/rehearse.py", "rehearsal/log_check.py")),
 ]
 SOURCES = {
     "tools": TOOLS,
+    "runtime": sorted((ROOT / "components" / "mainstage_runtime").glob("*.py")),
     **{path.stem: [path] for path in sorted((ROOT / "infra" / "rehearsal" / "provider" / "rows").glob("*.py"))},
 }
 """Sources that name AWS operations; a service that one file names counts for all of its group."""
@@ -90,7 +91,16 @@ def test_the_sources_call_something() -> None:
     """The scan does see calls: some that are known."""
     found = {operation for sources in SOURCES.values() for operation in operations_in(sources)}
     assert len(found) > 100
+    assert operations_in(SOURCES["runtime"]) == {
+        ("sagemaker-runtime", "InvokeEndpoint"),
+        ("firehose", "PutRecord"),
+        ("firehose", "PutRecordBatch"),
+        ("sqs", "SendMessage"),
+        ("kms", "GenerateMac"),
+    }
     assert {
+        ("apigatewayv2", "GetApis"),
+        ("athena", "StartQueryExecution"),
         ("ec2", "CreateVpc"),
         ("sagemaker", "CreateModelPackage"),
         ("s3", "PutObject"),
