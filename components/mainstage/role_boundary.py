@@ -145,13 +145,7 @@ def boundary_statements(
         Statement(
             sid="Spools",
             reason="what a stream does not take waits in a queue, and is read from there",
-            actions=[
-                "sqs:ChangeMessageVisibility",
-                "sqs:DeleteMessage",
-                "sqs:GetQueueAttributes",
-                "sqs:ReceiveMessage",
-                "sqs:SendMessage",
-            ],
+            actions=["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:SendMessage"],
             resources=[account.arn("sqs", "*")],
         ),
         Statement(

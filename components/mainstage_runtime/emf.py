@@ -66,6 +66,14 @@ def note(event: str, **properties: Any) -> None:
         return
 
 
+def error_name(error: Exception) -> str:
+    """What a note calls an error: the code that AWS answered with, else the error's type. Never its message, which may
+    hold a value of a request."""
+    response = getattr(error, "response", None)
+    code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
+    return str(code or type(error).__name__)
+
+
 def write(text: str) -> None:
     # One call a line: the front door's two threads must not mix theirs.
     with _lock:

@@ -81,7 +81,5 @@ def _error_of(call: Callable[[], None]) -> str:
     try:
         call()
     except Exception as error:
-        response = getattr(error, "response", None)
-        code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
-        return str(code or type(error).__name__)
+        return emf.error_name(error)
     return ""

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mainstage_runtime.emf import error_name
 from mainstage_runtime.record import input_column, output_column, pii_action
 from mainstage_runtime.values import element_type
 
@@ -52,7 +53,7 @@ class Pseudonyms:
                 self._key, self.failure = bytes(key), ""
             except Exception as error:
                 self._next_try = self._clock() + SECONDS_BETWEEN_TRIES
-                self.failure = type(error).__name__
+                self.failure = error_name(error)
         return self._key is not None
 
     def of(self, text: str) -> str | None:

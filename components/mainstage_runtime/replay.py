@@ -50,10 +50,17 @@ class Replay:
             )
             told = reply["RequestResponses"]
             if len(told) == len(batch):
-                return [message_id for (message_id, _), each in zip(batch, told, strict=True) if each.get("ErrorCode")]
+                codes = {
+                    message_id: each["ErrorCode"]
+                    for (message_id, _), each in zip(batch, told, strict=True)
+                    if each.get("ErrorCode")
+                }
+                if codes:
+                    emf.note("replay_failed", error=", ".join(sorted(set(codes.values()))), records=len(codes))
+                return list(codes)
             emf.note("replay_failed", error="an answer of another length")
         except Exception as error:
-            emf.note("replay_failed", error=type(error).__name__, records=len(batch))
+            emf.note("replay_failed", error=emf.error_name(error), records=len(batch))
         return [message_id for message_id, _ in batch]
 
 

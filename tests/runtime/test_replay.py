@@ -58,16 +58,26 @@ def test_what_firehose_does_not_take_comes_again(client: Client, stub: Aws, caps
 
     stub.answers["PutRecordBatch"] = partly
     assert failed(replay(client).handle(event("{}", "{}", "{}"))) == ["m1"]
-    line = json.loads(capsys.readouterr().out)
+    note, line = map(json.loads, capsys.readouterr().out.splitlines())
+    assert note == {"event": "replay_failed", "error": "ServiceUnavailableException", "records": 1}
     assert (line["Replayed"], line["ReplayFailed"]) == (2, 1)
 
 
 @pytest.mark.parametrize(
-    "answer", [aws_error("ServiceUnavailableException", 503), aws_ok(FailedPutCount=0, RequestResponses=[])]
+    ("answer", "named"),
+    [
+        (aws_error("AccessDeniedException", 400), "AccessDeniedException"),
+        (aws_ok(FailedPutCount=0, RequestResponses=[]), "an answer of another length"),
+    ],
 )
-def test_a_batch_that_is_not_taken_comes_again_whole(client: Client, stub: Aws, answer: Any) -> None:
+def test_a_batch_that_is_not_taken_comes_again_whole(
+    client: Client, stub: Aws, capsys: pytest.CaptureFixture[str], answer: Any, named: str
+) -> None:
+    """The runbooks send whoever looks for the reason to this note."""
     stub.answers["PutRecordBatch"] = lambda sent: answer
     assert failed(replay(client).handle(event("{}", "{}"))) == ["m0", "m1"]
+    note, _ = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (note["event"], note["error"]) == ("replay_failed", named)
 
 
 def test_one_batch_fails_and_the_others_do_not(client: Client, stub: Aws) -> None:
