@@ -68,6 +68,8 @@ class Rehearsal:
         self.options = options
         self.root = options.root
         self.tell = progress
+        if options.page is not None:
+            options.page.unlink(missing_ok=True)  # what an earlier run left says nothing about this one
         config = settings.stack_config(self._stack_file("platform"))
         loaded = settings.load_platform(config, f"platform-{options.environment}", self.root)
         self.report = Report(options.environment, loaded.account_id, loaded.region)

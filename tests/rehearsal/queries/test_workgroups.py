@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import queries
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 
 def refused(call, **arguments) -> str:
@@ -38,6 +38,9 @@ def test_an_update_changes_what_it_names(log):
 
     before = update()
     assert update(RequesterPaysEnabled=True) == {**before, "RequesterPaysEnabled": True}
+    assert update(BytesScannedCutoffPerQuery=10_000_000)["BytesScannedCutoffPerQuery"] == 10_000_000
+    with pytest.raises(ParamValidationError, match="valid min value: 10000000"):
+        update(BytesScannedCutoffPerQuery=9_999_999)
     assert "BytesScannedCutoffPerQuery" not in update(RemoveBytesScannedCutoffPerQuery=True)
     assert update(ResultConfigurationUpdates={"RemoveOutputLocation": True})["ResultConfiguration"] == {}
     log.athena.update_work_group(WorkGroup=log.workgroup, State="DISABLED", Description="off")
@@ -48,7 +51,6 @@ def test_an_update_changes_what_it_names(log):
 @pytest.mark.parametrize(
     ("configuration", "message"),
     [
-        ({"BytesScannedCutoffPerQuery": 10_485_759}, "BytesScannedCutoffPerQuery"),
         ({"ResultConfiguration": {"OutputLocation": "log-of-tests/x"}}, "is no S3 location"),
         ({"ResultConfiguration": {"OutputLocation": "s3://no-such-bucket/x/"}}, "the bucket s3://no-such-bucket/x/"),
         ({"ResultConfiguration": {"EncryptionConfiguration": {"EncryptionOption": "SSE_KMS"}}}, "KmsKey"),

@@ -10,8 +10,6 @@ from infra.rehearsal.cloud.queries import hive_types, presto_view
 from infra.rehearsal.cloud.validator.findings import Finding, shown
 from infra.rehearsal.cloud.validator.rules import Params, rule
 
-LEAST_CUTOFF = 10_485_760
-"""10 MB (Athena API reference, WorkGroupConfiguration)."""
 _KINDS = ("enum", "integer", "date", "injected")
 _NEEDED = {"enum": ("values",), "integer": ("range",), "date": ("range", "format"), "injected": ()}
 _FOLDED = "Glue folds it to lower case without a word, so that what is read is not what was written: write lower case"
@@ -105,9 +103,6 @@ def workgroup(params: Params, partial: bool) -> Iterator[Finding]:
         ("ConfigurationUpdates", "ResultConfigurationUpdates"),
     ):
         given = params.get(member) or {}
-        cutoff = given.get("BytesScannedCutoffPerQuery")
-        if cutoff is not None and cutoff < LEAST_CUTOFF:
-            yield Finding(f"{member}.BytesScannedCutoffPerQuery", f"is {cutoff}; at least {LEAST_CUTOFF} (10 MB)")
         result = given.get(results) or {}
         yield from _result(f"{member}.{results}", result, partial)
         managed = given.get("ManagedQueryResultsConfiguration") or {}
