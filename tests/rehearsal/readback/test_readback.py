@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,18 +18,21 @@ def as_committed(root: Path) -> None:
     """The environment as its stack files have it."""
 
 
-def with_nat(root: Path) -> None:
-    """No committed environment has NAT gateways."""
+def with_nat_and_jwt(root: Path) -> None:
+    """No committed environment has NAT gateways or a front door that takes JWTs."""
     path = root / "stacks" / "Pulumi.platform-dev.yaml"
     text = path.read_text()
     assert "nat: none" in text
-    path.write_text(text.replace("nat: none", "nat: one"))
+    assert "    auth: iam\n" in text
+    jwt = "{issuer: https://login.example.com/mainstage, audiences: [mainstage-dev, mainstage-batch]}"
+    changed = text.replace("nat: none", "nat: one").replace("    auth: iam\n", f"    auth: jwt\n    jwt: {jwt}\n")
+    path.write_text(changed)
 
 
 ENVIRONMENTS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "staging": ("staging", as_committed),
     "prod": ("prod", as_committed),
-    "dev with NAT": ("dev", with_nat),
+    "dev with NAT and JWT": ("dev", with_nat_and_jwt),
 }
 
 
@@ -82,4 +87,58 @@ def test_what_somebody_changes_is_seen(environment: Served, asked: list[Asked]) 
         f"{group.type} {group.resource.name}: retentionInDays",
         f"{topic.type} {topic.resource.name}: policy",
         f"{alarm.type} {alarm.resource.name}: not found by cloudwatch.describe_alarms",
+    ]
+
+
+def test_what_somebody_changes_of_front_door_and_log_is_seen(environment: Served, asked: list[Asked]) -> None:
+    """Code and settings of a function, a throttle, a grant, a queue, a stream, a column, a limit, a query, a graph."""
+    reader, client = Reader(TABLE, environment.client), environment.client
+    last = {each.type.rpartition(":")[2]: each for each in asked}
+    function, stage, permission, queue = (last[name] for name in ("Function", "Stage", "Permission", "Queue"))
+    client("lambda").update_function_configuration(FunctionName=function.inputs["name"], Timeout=7)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("other.py", "x = 1")
+    client("lambda").update_function_code(FunctionName=function.inputs["name"], ZipFile=packed.getvalue())
+    client("apigatewayv2").update_stage(
+        ApiId=stage.inputs["apiId"],
+        StageName="$default",
+        DefaultRouteSettings={"ThrottlingBurstLimit": 1, "ThrottlingRateLimit": 1.0},
+    )
+    client("lambda").remove_permission(FunctionName=permission.inputs["function"], StatementId=permission.resource.id)
+    client("sqs").set_queue_attributes(QueueUrl=queue.resource.id, Attributes={"VisibilityTimeout": "1"})
+    stream, table, workgroup, query, dashboard = (
+        last[name] for name in ("FirehoseDeliveryStream", "CatalogTable", "Workgroup", "NamedQuery", "Dashboard")
+    )
+    firehose = client("firehose")
+    described = firehose.describe_delivery_stream(DeliveryStreamName=stream.inputs["name"])["DeliveryStreamDescription"]
+    firehose.update_destination(
+        DeliveryStreamName=stream.inputs["name"],
+        CurrentDeliveryStreamVersionId=described["VersionId"],
+        DestinationId=described["Destinations"][0]["DestinationId"],
+        ExtendedS3DestinationUpdate={"BufferingHints": {"IntervalInSeconds": 61, "SizeInMBs": 64}},
+    )
+    client("glue").delete_table(DatabaseName=table.inputs["databaseName"], Name=table.inputs["name"])
+    client("athena").update_work_group(
+        WorkGroup=workgroup.inputs["name"], ConfigurationUpdates={"BytesScannedCutoffPerQuery": 20_000_000}
+    )
+    client("athena").update_named_query(
+        NamedQueryId=query.resource.id, Name=query.inputs["name"], QueryString="SELECT 1"
+    )
+    client("cloudwatch").delete_dashboards(DashboardNames=[dashboard.inputs["dashboardName"]])
+    changed = (function, stage, permission, queue, stream, table, workgroup, query, dashboard)
+    lines = [line for each in changed for line in reader.differences(each)]
+    s3, limits = "extendedS3Configuration", "defaultRouteSettings"
+    assert [line.partition(": asked")[0] for line in lines] == [
+        f"{function.type} {function.resource.name}: code",
+        f"{function.type} {function.resource.name}: timeout",
+        f"{stage.type} {stage.resource.name}: {limits}.throttlingBurstLimit",
+        f"{stage.type} {stage.resource.name}: {limits}.throttlingRateLimit",
+        f"{permission.type} {permission.resource.name}: not found by lambda.get_policy",
+        f"{queue.type} {queue.resource.name}: visibilityTimeoutSeconds",
+        f"{stream.type} {stream.resource.name}: {s3}.bufferingInterval",
+        f"{table.type} {table.resource.name}: not found by glue.get_table",
+        f"{workgroup.type} {workgroup.resource.name}: configuration.bytesScannedCutoffPerQuery",
+        f"{query.type} {query.resource.name}: query",
+        f"{dashboard.type} {dashboard.resource.name}: not found by cloudwatch.get_dashboard",
     ]
