@@ -11,6 +11,7 @@ import itertools
 import json
 import logging
 import threading
+import time
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -59,16 +60,16 @@ class Events:
     def add(self, region: str, name: str, qualifier: str | None, payload: bytes) -> None:
         """Takes an event. AwsError ResourceNotFoundException when there is no such function."""
         functions_of(self._cloud).deployment(region, name, qualifier)
-        self._push(_Event(region, name, qualifier, payload, self._cloud.clock.now()), 0)
+        now = self._cloud.clock.now()
+        self._push(_Event(region, name, qualifier, payload, now), now)
 
     def close(self) -> None:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
-    def _push(self, event: _Event, seconds: float) -> None:
+    def _push(self, event: _Event, when: datetime) -> None:
         with self._changed:
-            when = self._cloud.clock.now() + timedelta(seconds=seconds)
             heapq.heappush(self._due, (when, next(self._numbers), event))
             self._changed.notify()
             if len(self._threads) < _WORKERS:
@@ -93,6 +94,7 @@ class Events:
     def _try(self, event: _Event) -> None:
         host = functions_of(self._cloud)
         event.attempts += 1
+        began, started = self._cloud.clock.now(), time.monotonic()
         try:
             answer = host.invoke(event.region, event.name, event.payload, qualifier=event.qualifier)
         except AwsError as refusal:
@@ -107,9 +109,10 @@ class Events:
         retries = config.get("MaximumRetryAttempts", len(RETRY_SECONDS))
         oldest = config.get("MaximumEventAgeInSeconds", OLDEST_SECONDS)
         pause = RETRY_SECONDS[min(event.attempts, len(RETRY_SECONDS)) - 1]
-        now = self._cloud.clock.now()
-        if event.attempts <= retries and (now - event.at).total_seconds() + pause <= oldest:
-            self._push(event, pause)
+        # Not what the clock says now: whoever has seen the failure may have advanced it already.
+        due = began + timedelta(seconds=time.monotonic() - started + pause)
+        if event.attempts <= retries and (due - event.at).total_seconds() <= oldest:
+            self._push(event, due)
             return
         self._bury(event, failure)
 

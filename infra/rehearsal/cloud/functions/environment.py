@@ -196,7 +196,7 @@ class Environment:
             current, self._phase.current = self._phase.current, None
             if not self._phase.ready and not self._phase.init_error:
                 self._phase.init_error = error_payload("Runtime.ExitError", f"RequestId: {uuid.uuid4()} Error: {text}")
-        self.log.drain()
+        self.log.end()
         self._settled.set()
         self._pump.forget(self._listener)
         self._pump.forget(self.log.pipe)

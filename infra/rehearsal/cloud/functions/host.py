@@ -58,7 +58,12 @@ class Functions:
         self._shipper = Shipper(self._logs)
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
+        self._choosing = threading.Lock()
+        """Held while a deployment is read and its pool chosen, or a caller with an older reading would replace the pool
+        of a newer one."""
         self._pools: dict[tuple[str, str, str], Pool] = {}
+        self._environments: set[Environment] = set()
+        """Every one whose process has not ended, those of drained pools too."""
         self._busy: Counter[_Key] = Counter()
         self._ended_logs: list[EnvironmentLog] = []
         self._lost: Counter[str] = Counter()
@@ -94,7 +99,7 @@ class Functions:
         busy = self._admit(deployment)
         environment = None
         try:
-            environment = self._begin(deployment, invocation)
+            environment = self._begin(invocation, region, name, qualifier)
         except InitFailed as failure:
             invocation.answer(failure.payload, "Unhandled")
             publish_invocation(self._cloud, deployment, invocation, busy)
@@ -109,7 +114,7 @@ class Functions:
             invocation.over.wait()
             assert environment.log is not None
             log_tail = environment.log.tail(invocation.log_position)
-        return Answer(invocation.reply, invocation.function_error, deployment.version, log_tail)
+        return Answer(invocation.reply, invocation.function_error, environment.deployment.version, log_tail)
 
     def deployment(self, region: str, name: str, qualifier: str | None = None) -> Deployment:
         """What is deployed under a name or ARN now. AwsError ResourceNotFoundException."""
@@ -162,8 +167,10 @@ class Functions:
         self._shipper.close()
         for pool in pools:
             pool.drain()
-            for one in pool.members():
-                one.kill()
+        with self._lock:
+            left = list(self._environments)
+        for one in left:
+            one.kill()
         self._deadlines.close()
         self._pump.close()
         self._keeper.close()
@@ -192,14 +199,16 @@ class Functions:
 
     # -- environments
 
-    def _begin(self, deployment: Deployment, invocation: Invocation) -> Environment:
+    def _begin(self, invocation: Invocation, region: str, name: str, qualifier: str | None) -> Environment:
+        """Hands the invocation to an environment of what is deployed then: also when that changes while it waits."""
         while True:
             try:
-                environment = self._pool(deployment).acquire()
+                environment = self._pool(region, name, qualifier).acquire()
             except Drained:
                 if self._closed:
                     raise AwsError("ServiceException", "The emulated cloud is closing.", 500) from None
                 continue
+            deployment = environment.deployment
             assert environment.log is not None
             invocation.log_position = environment.log.position
             environment.log.note(f"START RequestId: {invocation.request_id} Version: {deployment.version}")
@@ -212,16 +221,18 @@ class Functions:
                 continue
             return environment
 
-    def _pool(self, deployment: Deployment) -> Pool:
-        """The pool of this deployment. One of an older deployment of the same version is drained."""
-        key = (deployment.region, deployment.name, deployment.version)
-        with self._lock:
-            if self._closed:
-                raise AwsError("ServiceException", "The emulated cloud is closing.", 500)
-            known = self._pools.get(key)
-            if known is not None and known.deployment == deployment:
-                return known
-            fresh = self._pools[key] = Pool(deployment, self._start)
+    def _pool(self, region: str, name: str, qualifier: str | None) -> Pool:
+        """The pool of what is deployed now. One of an older deployment of the same version is drained."""
+        with self._choosing:
+            deployment = self.deployment(region, name, qualifier)
+            key = (deployment.region, deployment.name, deployment.version)
+            with self._lock:
+                if self._closed:
+                    raise AwsError("ServiceException", "The emulated cloud is closing.", 500)
+                known = self._pools.get(key)
+                if known is not None and known.deployment == deployment:
+                    return known
+                fresh = self._pools[key] = Pool(deployment, self._start)
         if known is not None:
             known.drain()
         return fresh
@@ -273,7 +284,14 @@ class Functions:
             log.note(init_start(deployment))
             return log
 
-        environment.launch(Launch(variables, task, make_log), self._keeper.add)
+        with self._lock:
+            self._environments.add(environment)
+        try:
+            environment.launch(Launch(variables, task, make_log), self._keeper.add)
+        except BaseException:
+            with self._lock:
+                self._environments.discard(environment)
+            raise
         if not pool.joined(environment):
             environment.kill()
             raise Drained
@@ -337,6 +355,7 @@ class Functions:
             # Counted as an error even when the caller had its answer: the invoke phase did not end well.
             self._account(environment, invocation, failed=True)
         with self._lock:
+            self._environments.discard(environment)
             self._ended_logs.append(environment.log)
         shutil.rmtree(folder, ignore_errors=True)
 
