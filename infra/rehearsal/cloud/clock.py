@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -26,11 +27,20 @@ class Clock:
         self._lock = threading.Lock()
         self._advancing = threading.RLock()
         self._offset = timedelta()
+        self._changes: list[tuple[datetime, timedelta]] = []
+        """Since when, in real time, which offset."""
         self._timers: list[Timer] = []
 
     def now(self) -> datetime:
         """The cloud's time, UTC and aware."""
         return datetime.now(UTC) + self._offset
+
+    def from_real(self, moment: datetime) -> datetime:
+        """The cloud's time at a moment of real time, whatever the clock has been advanced by since: for processes of
+        the cloud that see real time only. A moment to come counts as now."""
+        with self._lock:
+            at = bisect_right(self._changes, moment, key=lambda change: change[0])
+            return moment + (self._changes[at - 1][1] if at else timedelta())
 
     def add_timer(self, timer: Timer) -> None:
         """From now on `advance` runs the timer. Real time does not: a timer has a thread of its own for that."""
@@ -54,8 +64,7 @@ class Clock:
             try:
                 self._run_timers_until(arrival)
             finally:
-                with self._lock:
-                    self._offset = max(self._offset, arrival)
+                self._move_to(arrival)
             for timer in tuple(self._timers):
                 timer.run_due(self.now())
         return self.now()
@@ -66,12 +75,18 @@ class Clock:
             real = datetime.now(UTC)
             if not dues or min(dues) > real + arrival:
                 return
-            with self._lock:
-                self._offset = max(self._offset, min(dues) - real)
+            self._move_to(min(dues) - real)
             for timer in tuple(self._timers):
                 timer.run_due(self.now())
+
+    def _move_to(self, offset: timedelta) -> None:
+        with self._lock:
+            if offset > self._offset:
+                self._offset = offset
+                self._changes.append((datetime.now(UTC), offset))
 
     def reset(self) -> None:
         """Back to real time."""
         with self._lock:
             self._offset = timedelta()
+            self._changes.clear()

@@ -70,3 +70,18 @@ def test_a_timer_that_is_taken_away_is_silent():
 def test_time_only_runs_forward():
     with pytest.raises(ValueError, match="seconds is -1"):
         Clock().advance(-1)
+
+
+def test_a_moment_of_real_time_keeps_the_offset_of_its_time():
+    clock = Clock()
+    first = datetime.now(UTC)
+    clock.advance(60)
+    second = datetime.now(UTC)
+    clock.advance(3600)
+    third = datetime.now(UTC)
+
+    shifts = [clock.from_real(moment) - moment for moment in (first, second, third, third + timedelta(days=1))]
+
+    assert [shift.total_seconds() for shift in shifts] == [0, 60, 3660, 3660]
+    clock.reset()
+    assert clock.from_real(third) == third

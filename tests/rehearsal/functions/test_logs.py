@@ -181,12 +181,42 @@ def test_a_metric_printed_by_a_process_that_is_then_killed_still_counts(bench: B
 def test_a_drill_that_moves_the_clock_loses_no_lines(bench: Bench) -> None:
     bench.deploy(EMF)
     bench.invoke(1)
-    at = bench.cloud.clock.advance(40 * 86_400)
+    bench.cloud.clock.advance(40 * 86_400)
 
-    bench.invoke(embedded(int(at.timestamp() * 1000)))
+    bench.invoke(embedded(int(time.time() * 1000)))
 
     assert bench.metric("Served", namespace="Mainstage", LogName="dev-iris") == 1
     assert any("_aws" in line for line in bench.log_lines())
+
+
+def test_metrics_of_a_process_that_sees_real_time_are_of_the_clouds_minute(bench: Bench) -> None:
+    """By the offset that the clock had at the metric's time: what was served before an advance is not moved by it."""
+    bench.deploy(EMF)
+    before = int(time.time() * 1000)
+    bench.invoke(embedded(before))
+    bench.cloud.clock.advance(3600)
+    after = int(time.time() * 1000)
+    bench.invoke(embedded(after))
+    bench.invoke(embedded(before, Served=5))
+
+    lines = [json.loads(line) for line in bench.log_lines() if "_aws" in line]
+
+    moved = [line["_aws"]["Timestamp"] for line in lines]
+    assert (moved[0], moved[2]) == (before, before)
+    assert 0 <= moved[1] - after - 3_600_000 < 5_000
+    found = bench.cloud.client("cloudwatch").get_metric_statistics(
+        Namespace="Mainstage",
+        MetricName="Served",
+        Dimensions=[{"Name": "LogName", "Value": "dev-iris"}],
+        StartTime=before / 1000 - 120,
+        EndTime=before / 1000 + 7200,
+        Period=60,
+        Statistics=["Sum"],
+    )["Datapoints"]
+    assert sorted((point["Timestamp"].timestamp(), point["Sum"]) for point in found) == [
+        (before // 60_000 * 60, 6.0),
+        (moved[1] // 60_000 * 60, 1.0),
+    ]
 
 
 def test_events_that_are_too_old_or_too_new_are_refused_by_index_and_are_no_metrics(bench: Bench) -> None:

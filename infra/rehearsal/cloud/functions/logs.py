@@ -2,15 +2,20 @@
 
 Lines go there under the function's role, in batches, beside the reply's path. What the role may not write is lost, as
 on AWS, and counted.
+
+A function's process sees real time, also when a drill has advanced the cloud's clock: what its code stamps itself (a
+record's `at`) is real time. Its lines and its embedded metrics are put on the cloud's clock here.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 from collections import deque
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -27,6 +32,7 @@ LONGEST_LINE_BYTES = 256 * 1024 - EVENT_OVERHEAD_BYTES
 """https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html (an event may meanwhile
 be larger; a line is cut at the older limit)."""
 TAIL_BYTES = 4096
+_STAMP = re.compile(r'"Timestamp"\s*:\s*(\d+)')
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +69,14 @@ class EnvironmentLog:
         with self._lock:
             return self._drain()
 
+    def end(self) -> None:
+        """Takes in what is left, once; the pipe may be closed from now on."""
+        with self._lock:
+            self._drain()
+            if not self._ended:  # a process that has left the group still holds the other end
+                self._ended = True
+                self._end_line()
+
     def _drain(self) -> bool:
         while not self._ended:
             try:
@@ -97,11 +111,28 @@ class EnvironmentLog:
     def _add(self, line: bytes) -> None:
         at = int(self._cloud.clock.now().timestamp() * 1000)
         for start in range(0, max(len(line), 1), LONGEST_LINE_BYTES):
-            text = line[start : start + LONGEST_LINE_BYTES].decode("utf-8", "replace")
+            text = self._on_the_clouds_clock(line[start : start + LONGEST_LINE_BYTES].decode("utf-8", "replace"))
             self._written += 1
             self._recent.append(text)
             if text.strip():  # an event needs text
                 self._pending.append((at, text))
+
+    def _on_the_clouds_clock(self, text: str) -> str:
+        """A line with embedded metrics as it would be if the process saw the cloud's clock: its metrics are of that
+        time, or alarms would not find them once a drill has advanced the clock."""
+        mark = text.find('"_aws"')
+        stamp = _STAMP.search(text, mark) if mark >= 0 else None
+        if stamp is None:
+            return text
+        try:
+            # The end of the millisecond: an advance within it came first.
+            real = datetime.fromtimestamp(int(stamp[1]) / 1000, UTC) + timedelta(microseconds=999)
+            shift = self._cloud.clock.from_real(real) - real
+        except (ValueError, OverflowError):
+            return text
+        if not shift:
+            return text
+        return f"{text[: stamp.start(1)]}{int(stamp[1]) + round(shift.total_seconds() * 1000)}{text[stamp.end(1) :]}"
 
     def tail(self, since: int) -> bytes:
         """The last 4 KB of what was written after the first `since` lines."""
