@@ -15,7 +15,7 @@ from datetime import date
 from typing import Any
 
 from mainstage_runtime.record import FIELDS, LONGEST_RECORD_BYTES, SCHEMA_VERSION, Column, columns
-from mainstage_runtime.redact import has_personal_inputs, is_pseudonym, pseudonym_columns
+from mainstage_runtime.redact import dropped_columns, has_personal_inputs, is_pseudonym, pseudonym_columns
 from mainstage_runtime.values import is_boolean, is_double, is_integer, is_string
 
 _STAMP = "logged_at"
@@ -90,6 +90,7 @@ class RecordCheck:
         self._required = tuple(field.name for field in FIELDS if field.required and field.name != _STAMP)
         self._known = frozenset(column.name for column in self._columns)
         self._hashed = pseudonym_columns(signature)
+        self._dropped = dropped_columns(signature)
         self._personal = has_personal_inputs(signature)
         self._model, self._environment = model, log_name.removesuffix(f"-{model}")
         self._usual = usual_record(
@@ -140,6 +141,27 @@ class RecordCheck:
         if (b"\\ud" in raw or b"\\uD" in raw) and _has_half(list(record.values())):
             raise Rejected("a text holds half a surrogate pair")
         return record["at"]
+
+    def in_clear(self, raw: bytes) -> bool:
+        """Whether a record that was rejected, for whatever reason, holds personal data in clear where it can be told:
+        in a column of pseudonyms or of a dropped field. Never raises."""
+        try:
+            pairs = json.loads(raw, object_pairs_hook=list)
+        except (ValueError, RecursionError):
+            return False
+        return type(pairs) is list and any(
+            type(pair) is tuple and self._is_in_clear(str(pair[0]).lower(), pair[1]) for pair in pairs
+        )
+
+    def _is_in_clear(self, name: str, value: Any) -> bool:
+        elements: list[Any] = value if type(value) is list else [value]
+        if name in self._dropped:
+            return any(each is not None for each in elements)
+        if name == "caller":
+            return value is not None and not (type(value) is str and (_arn(value) or is_pseudonym(value)))
+        return name in self._hashed and any(
+            each is not None and not (type(each) is str and is_pseudonym(each)) for each in elements
+        )
 
     def _check_column(self, column: Column, value: Any, rows: Any) -> None:
         if not _fits(column.type, value):

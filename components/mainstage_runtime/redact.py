@@ -90,6 +90,16 @@ def has_personal_inputs(signature: Mapping[str, Any]) -> bool:
     return any(pii_action(field) != "keep" for field in signature["inputs"])
 
 
+def dropped_columns(signature: Mapping[str, Any]) -> frozenset[str]:
+    """The columns that fields of which nothing is logged would have. No record has one."""
+    return frozenset(
+        {
+            *(input_column(field["name"]) for field in signature["inputs"] if pii_action(field) == "drop"),
+            *(output_column(field["name"]) for field in signature["outputs"] if pii_action(field) == "drop"),
+        }
+    )
+
+
 def pseudonym_columns(signature: Mapping[str, Any]) -> frozenset[str]:
     """The columns of a record that hold pseudonyms and nothing else, in clear text never."""
     return frozenset(

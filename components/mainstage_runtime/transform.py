@@ -1,9 +1,10 @@
 """Firehose's transform: checks each prediction record, refuses personal data in clear, stamps `logged_at`.
 
 Firehose hands over a batch and gets one answer a record: `Ok` with the record and its partition keys, or
-`ProcessingFailed`, which puts the record as it came under the error prefix
-(https://docs.aws.amazon.com/firehose/latest/dev/data-transformation-status-model.html). Nothing here raises for a
-record: an exception would bring the whole batch back, until Firehose gives all of it up.
+`ProcessingFailed`, which puts the record as it came under the error prefix, or `Dropped`, which leaves nothing of it
+(https://docs.aws.amazon.com/firehose/latest/dev/data-transformation-status-model.html). Dropped is a record that holds
+personal data in clear: the front door writes none, and what is under the error prefix is stored too. Nothing here
+raises for a record: an exception would bring the whole batch back, until Firehose gives all of it up.
 
 A good record is not written anew: the stamp is spliced into its bytes, which end in a newline then.
 """
@@ -28,7 +29,8 @@ class Transform:
     """The transform of one model's log."""
 
     def __init__(self, signature: Mapping[str, Any], *, model: str, log_name: str) -> None:
-        self._check = RecordCheck(signature, model=model, log_name=log_name).check
+        check = RecordCheck(signature, model=model, log_name=log_name)
+        self._check, self._in_clear = check.check, check.in_clear
         self._log_name = log_name
 
     def handle(self, event: Any) -> dict[str, Any]:
@@ -39,6 +41,7 @@ class Transform:
         reasons: dict[str, int] = {}
         rejected = 0
         for record in event["records"]:
+            raw = b""
             try:
                 raw = a2b_base64(record["data"]).strip(b" \t\r\n")
                 day, hour = self._check(raw)
@@ -57,7 +60,8 @@ class Transform:
                 if reason in reasons or len(reasons) < _MOST_REASONS:
                     reasons[reason] = reasons.get(reason, 0) + 1
                 # Without `data`: what Firehose keeps is the record as it came.
-                answers.append({"recordId": record["recordId"], "result": "ProcessingFailed"})
+                result = "Dropped" if self._in_clear(raw) else "ProcessingFailed"
+                answers.append({"recordId": record["recordId"], "result": result})
         counted = {"Accepted": len(answers) - rejected, "Rejected": rejected}
         emf.publish(now_ms, [(counted, [{"LogName": self._log_name}])], **({"reasons": reasons} if reasons else {}))
         return {"records": answers}

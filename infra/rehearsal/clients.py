@@ -25,6 +25,8 @@ class Clients:
     """What `mainstage predict` needs, with a blank before it; empty when the credentials do."""
     token: str | None = None
     """A bearer token; None where none is asked for."""
+    issuer: PlayedIssuer | None = None
+    """Who signed it, and can sign others."""
     unsigned_status: int = 403
     """What a request without credentials is owed."""
     refused: tuple[tuple[str, Mapping[str, str], int], ...] = ()
@@ -48,6 +50,7 @@ def clients_of(cloud: Cloud, front_door: FrontDoorSettings, *, access_key_id: st
         f"-H 'authorization: Bearer {token}' ",
         f" --token {token}",
         token,
+        issuer,
         unsigned_status=401,
         refused=(
             ("wrong audience", _bearer(issuer.token(audience=f"not-{issuer.audiences[0]}")), 401),

@@ -110,6 +110,9 @@ def _instance(model: Model, dice: random.Random) -> dict[str, Any]:
 
 
 def _value(each: Any, dice: random.Random) -> Any:
+    if each.type.startswith("array<"):
+        element = each.model_copy(update={"type": each.type[len("array<") : -1], "nullable": False})
+        return [_value(element, dice) for _ in range(dice.randint(0, 3))]
     if each.nullable and dice.random() < 0.05:
         return None
     if each.categories:

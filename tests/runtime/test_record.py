@@ -337,7 +337,7 @@ def test_one_poison_record_takes_no_other_with_it(
     poison = [b"", b"{", b"[" * 100_000, b"\x00", good * 2, good[:-1] + b" " * LONGEST_RECORD_BYTES + b"}"]
     clear = changed(signature, input_customer=["Jane Doe"])
     answers = transformed(signature, good, *poison, clear, good + b"\n")
-    assert [answer["result"] for answer in answers] == ["Ok", *["ProcessingFailed"] * 7, "Ok"]
+    assert [answer["result"] for answer in answers] == ["Ok", *["ProcessingFailed"] * 6, "Dropped", "Ok"]
     assert [answer["recordId"] for answer in answers] == [str(number) for number in range(9)]
     assert base64.b64decode(answers[-1]["data"]).count(b"\n") == 1
     out = capsys.readouterr().out
@@ -345,6 +345,46 @@ def test_one_poison_record_takes_no_other_with_it(
     line = json.loads(out)
     assert (line["Accepted"], line["Rejected"]) == (2, 7)
     assert line["reasons"]["input_customer: personal data that is not hashed"] == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"input_customer": ["Jane Doe"]},
+        {"input_customer": "Jane Doe"},
+        {"input_customer": [None, 5]},
+        {"input_phone": ["+44 1234"]},
+        {"INPUT_PHONE": [["+44 1234"]]},
+        {"output_name": ["Jane Doe"]},
+        {"entity_key": "Jane Doe"},
+        {"caller": "jane@example.org"},
+        {"caller": ["jane"], "rows": "many"},
+    ],
+)
+def test_of_a_record_with_personal_data_in_clear_nothing_is_kept(
+    signature: dict[str, Any], change: dict[str, Any]
+) -> None:
+    """Whatever else is wrong with it. Under the error prefix it would be stored."""
+    for more in ({}, {"unheard_of": 1}, {"request_id": None}):
+        assert transformed(signature, changed(signature, **change, **more))[0]["result"] == "Dropped"
+    twice = changed(signature)[:-1] + b',"input_customer":["Jane Doe"],"input_customer":null}'
+    assert transformed(signature, twice)[0]["result"] == "Dropped"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": 7},
+        {"model": "other"},
+        {"input_plan": [5]},
+        {"input_sha256": "0" * 64},
+        {"unheard_of": 1},
+        {"input_customer": None, "caller": "arn:aws:iam::111111111111:role/x", "schema_version": 99},
+        {"input_phone": None, "status": 7},
+    ],
+)
+def test_what_holds_none_is_kept_as_it_came(signature: dict[str, Any], change: dict[str, Any]) -> None:
+    assert transformed(signature, changed(signature, **change))[0]["result"] == "ProcessingFailed"
 
 
 def test_a_record_that_is_no_base64_is_refused(signature: dict[str, Any]) -> None:
