@@ -254,6 +254,14 @@ def test_a_view_that_does_not_fit_its_table_any_more(log):
         f"FAILED: VIEW_IS_STALE: View 'awsdatacatalog.{log.database}.odd'"
     )
     log.view("gone", f"SELECT x FROM {log.database}.nothing", {"x": "varchar"})
-    assert "Table 'awsdatacatalog.mainstage_dev_iris.nothing' does not exist" in log.reason("SELECT * FROM gone")
+    failed = "FAILED: INVALID_VIEW: line 1:15: Failed analyzing stored view 'awsdatacatalog.mainstage_dev_iris."
+    nothing = "Table 'awsdatacatalog.mainstage_dev_iris.nothing' does not exist"
+    assert log.reason("SELECT * FROM gone") == f"{failed}gone': line 1:15: {nothing}"
+    log.view("lost", f"SELECT colour FROM {log.database}.records", {"colour": "varchar"})
+    colour = "Column 'colour' cannot be resolved or requester is not authorized to access requested resources"
+    assert log.reason("SELECT * FROM lost") == f"{failed}lost': line 1:8: {colour}"
+    # A fault of the statement itself is no view's.
+    log.view("fits", f"SELECT request_id FROM {log.database}.records", {"request_id": "varchar"})
+    assert log.reason("SELECT colour FROM fits") == f"FAILED: COLUMN_NOT_FOUND: line 1:8: {colour}"
     log.view("again", f"SELECT x FROM {log.database}.again", {"x": "varchar"})
     assert log.reason("SELECT * FROM again").startswith("FAILED: VIEW_IS_RECURSIVE")

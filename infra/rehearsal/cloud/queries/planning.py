@@ -23,6 +23,15 @@ from infra.rehearsal.cloud.queries.statement import AthenaSql, Select, read
 
 DEEPEST_VIEW = 16
 MOST_SCANS = 64
+_OF_A_VIEW = {
+    "AMBIGUOUS_NAME",
+    "COLUMN_NOT_FOUND",
+    "INVALID_VIEW",
+    "SCHEMA_NOT_FOUND",
+    "SYNTAX_ERROR",
+    "TABLE_NOT_FOUND",
+}
+"""Failures that are a view's own when they come from its query."""
 _TABLE_PARTS = {"this", "db", "catalog", "alias", "joins"}
 
 
@@ -54,6 +63,8 @@ class _Finder:
     catalogue: Catalogue
     sql: str
     tables: dict[str, Table] = field(default_factory=dict)
+    qualifying: bool = False
+    """Whether each view's columns are resolved by themselves, so that a failure names the view."""
 
     def resolve(self, tree: exp.Expr, database: str, depth: int, sql: str) -> None:
         """Puts a relation of ours in the place of every table, and its query in the place of every view."""
@@ -95,22 +106,34 @@ class _Finder:
             new: exp.Expr = exp.Table(this=exp.to_identifier(own), alias=alias, joins=node.args.get("joins"))
             new.meta["resolved"] = True
         else:
-            new = exp.Subquery(this=self._view(found, schema, name, depth), alias=alias, joins=node.args.get("joins"))
+            new = exp.Subquery(
+                this=self._view(found, schema, name, depth, where), alias=alias, joins=node.args.get("joins")
+            )
         node.replace(new)
 
-    def _view(self, view: View, schema: str, name: str, depth: int) -> exp.Query:
+    def _view(self, view: View, schema: str, name: str, depth: int, where: str) -> exp.Query:
         full = f"{CATALOG}.{schema}.{name}"
         if depth >= DEEPEST_VIEW:
             raise QueryFailure(f"VIEW_IS_RECURSIVE: Statement stack: view '{full}' nests deeper than {DEEPEST_VIEW}")
         try:
             statement = read(view.sql)
         except NotAStatement as error:
-            raise QueryFailure(f"INVALID_VIEW: Failed parsing stored view '{full}': {error.message}") from error
+            raise QueryFailure(f"INVALID_VIEW: {where}Failed parsing stored view '{full}': {error.message}") from error
         if not isinstance(statement, Select):
             raise QueryFailure(f"INVALID_VIEW: Stored view '{full}' is no query")
         functions.check(statement.tree, statement.sql)
         lowered(statement.tree)
-        self.resolve(statement.tree, view.schema or schema, depth + 1, statement.sql)
+        try:
+            self.resolve(statement.tree, view.schema or schema, depth + 1, statement.sql)
+            if self.qualifying:
+                _qualified(statement.tree.copy(), self.schema(), statement.sql)
+        except QueryFailure as failure:
+            code, _, text = failure.message.partition(": ")
+            if code not in _OF_A_VIEW:
+                raise
+            # Trino's StatementAnalyzer.analyzeView.
+            told = f"INVALID_VIEW: {where}Failed analyzing stored view '{full}': {text}"
+            raise QueryFailure(told) from failure
         named = self._columns_of(statement.tree)
         if named is not None and named != list(view.columns):
             text = f"has columns [{', '.join(view.columns)}], its query gives [{', '.join(named)}]"
@@ -160,7 +183,14 @@ def _plan(select: Select, catalogue: Catalogue, database: str, now: datetime) ->
     _name_unnamed(tree)
     finder = _Finder(catalogue, sql)
     finder.resolve(tree, database.lower(), 0, sql)
-    tree = _qualified(tree, finder.schema(), sql)
+    try:
+        tree = _qualified(tree, finder.schema(), sql)
+    except QueryFailure:
+        # A view that no longer fits its tables is named. Looked for only now, for it costs as much as a plan.
+        again = select.tree.copy()
+        lowered(again)
+        _Finder(catalogue, sql, qualifying=True).resolve(again, database.lower(), 0, sql)
+        raise
     typing.check(tree, sql)
     names = [f"_col{at}" if name.startswith(_UNNAMED) else name for at, name in enumerate(tree.named_selects)]
     # What nothing above uses is taken out first, as Athena's planner does: it is neither read nor counted.
