@@ -12,6 +12,7 @@ from rehearsed import LOG, Rehearsed, kill_9, until
 from infra.predictions import athena
 from infra.rehearsal.cloud import functions
 from infra.rehearsal.cloud.api import AwsError
+from infra.rehearsal.cloud.functions.poller import pollers_of
 from infra.rehearsal.cloud.journal import Entry
 from infra.rehearsal.cloud.overlay.firehose_delivery import flush, waiting
 
@@ -29,7 +30,7 @@ VISIBILITY_SECONDS = 181
 
 @dataclass(frozen=True)
 class Seen:
-    """What a client got, where the record is, and which calls of the role were refused with what."""
+    """What a client got, where the record is, and which calls on its way were refused to the role, with what."""
 
     status: int
     record: str
@@ -64,6 +65,10 @@ class Paths:
             if each.outcome not in ("ok", DOWN.code)
         )
 
+    def hindered(self, part: str, since: int) -> frozenset[str]:
+        """What was refused on a record's way: a part's own log is not on it, and may be written later."""
+        return frozenset(each for each in self.refused(part, since) if not each.startswith("logs."))
+
     # -- the paths
 
     def asked(self, *, firehose_down: bool = False) -> Seen:
@@ -79,7 +84,7 @@ class Paths:
                 fault.remove()
         if record == LOST:
             until(lambda: self.rehearsed.log_metric("LogFailed") == failed + 1 or None, "the loss is counted")
-        return Seen(reply.status, record, self.refused(DOOR, since))
+        return Seen(reply.status, record, self.hindered(DOOR, since))
 
     def _handed_over(self, since: int) -> str | None:
         ends = {f"{each.service}.{each.operation}": each.outcome for each in self.calls(DOOR, since)}
@@ -99,22 +104,24 @@ class Paths:
         def ended() -> str | None:
             if flush(cloud, STREAM, 0.05) == 0:
                 return IN_VIEW if self.in_view() else REJECTED
-            return WAITS if self.refused(DELIVERY, since) else None
+            # What the transform does not take within its attempts does not wait.
+            waits = any(not each.startswith("lambda.") for each in self.hindered(DELIVERY, since))
+            return WAITS if waits else None
 
-        return Seen(asked.status, until(ended, "the record is delivered, or waits"), self.refused(DELIVERY, since))
+        return Seen(asked.status, until(ended, "the record is delivered, or waits"), self.hindered(DELIVERY, since))
 
     def replayed(self) -> Seen:
         """One prediction while Firehose is down, until its record is replayed or the replay was refused something."""
+        since = self.mark()
         asked = self.asked(firehose_down=True)
         assert asked.record == IN_SPOOL, asked
-        since = self.mark()
 
         def ended() -> str | None:
-            if self.refused(REPLAY, since) and self.depth():
-                return IN_SPOOL
-            return IN_STREAM if not self.depth() else None
+            if not self.depth():
+                return IN_STREAM
+            return IN_SPOOL if self.hindered(REPLAY, since) else None
 
-        return Seen(asked.status, until(ended, "the record is replayed, or waits"), self.refused(REPLAY, since))
+        return Seen(asked.status, until(ended, "the record is replayed, or waits"), self.hindered(REPLAY, since))
 
     def not_found(self) -> int:
         """Status of a path that no model has."""
@@ -148,6 +155,10 @@ class Paths:
 
     def waiting(self) -> int:
         return waiting(self.rehearsed.cloud, STREAM)
+
+    def polling_problem(self, mapping: str) -> str:
+        """Why a mapping could not poll or delete the last time; empty when it could."""
+        return pollers_of(self.rehearsed.cloud).problem(mapping)
 
     # -- what functions say
 
