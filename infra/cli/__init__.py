@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         fail(str(error), as_json=as_json)
         sys.exit(1)
     except Exception as error:
-        if not type(error).__module__.startswith("infra."):
+        if not type(error).__module__.startswith(("infra.", "mainstage.")):
             raise
         fail(str(error), as_json=as_json)
         sys.exit(1)

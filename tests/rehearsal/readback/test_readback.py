@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from publishers import listed, named_by_alarms, named_by_dashboards, published_by
 from readback import Asked, Reader, asked_of, unnamed
 from readback_table import TABLE
 from served import Served, checkout, serving
@@ -36,6 +37,21 @@ ENVIRONMENTS: dict[str, tuple[str, Callable[[Path], None]]] = {
 }
 
 
+NOT_YET = {("Mainstage", "DriftScore"), ("Mainstage", "ConfidenceScore"), ("Mainstage", "StopRequested")}
+"""What guard alarms watch and nothing publishes before monitoring comes in."""
+
+DID_NOT_HAPPEN = [
+    "FailedConversion.Records",
+    "LogFailed",
+    "Rejected",
+    "Replayed",
+    "Replies5XX",
+    "Spooled",
+    "ThrottledRecords",
+]
+"""What a rehearsal without faults does not measure."""
+
+
 @pytest.fixture(scope="module", params=ENVIRONMENTS)
 def environment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     name, change = ENVIRONMENTS[request.param]
@@ -59,6 +75,39 @@ def test_every_resource_is_found_with_the_values_asked_for(environment: Served, 
     reader = Reader(TABLE, environment.client)
     assert len(asked) > 50
     assert [line for each in asked for line in reader.differences(each)] == []
+
+
+def test_dashboards_and_alarms_name_what_the_resources_publish(environment: Served, asked: list[Asked]) -> None:
+    """Each namespace, name and set of dimensions that is drawn or watched is one that a resource of the graph sends."""
+    published, dashboards = published_by(asked), named_by_dashboards(asked)
+    name = environment.target.environment
+    assert set(dashboards) == {
+        f"mainstage-{name}-eu-west-1",
+        f"{name}-card-fraud-eu-west-1",
+        f"{name}-iris-eu-west-1",
+    }
+    assert min(len(metrics) for metrics in dashboards.values()) >= 12
+    assert {metric for metrics in dashboards.values() for metric in metrics} - published == set()
+    unheard = {metric for metrics in named_by_alarms(asked).values() for metric in metrics} - published
+    awaiting = {metric for metric in unheard if dict(metric[2])["EndpointConfigName"].endswith("-awaiting")}
+    assert {(namespace, metric) for namespace, metric, _ in unheard - awaiting} == NOT_YET
+
+
+def test_what_is_drawn_was_measured_in_the_rehearsal(environment: Served, asked: list[Asked]) -> None:
+    """Everything of the gateway and of the model that answered, but for what did not happen. Nobody asked the model
+    that awaits its first version."""
+    answered = tuple(f"{environment.target.environment}-{model}" for model in environment.report["predictions"])
+    assert answered
+    dashboards = named_by_dashboards(asked)
+    drawn = {
+        (namespace, name, dimensions)
+        for metrics in dashboards.values()
+        for namespace, name, dimensions in metrics
+        if namespace == "AWS/ApiGateway" or any(value.startswith(answered) for _, value in dimensions)
+    }
+    assert len(drawn) > 30
+    absent = drawn - listed(environment.client("cloudwatch"))
+    assert sorted({name for _, name, _ in absent}) == DID_NOT_HAPPEN
 
 
 def test_what_somebody_changes_is_seen(environment: Served, asked: list[Asked]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,34 +15,172 @@ from pathlib import Path
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from outline import Outline
 from served import Served, mainstage, plain_environment, serving
+
+GOOD = 40
+"""Good predictions of a served rehearsal; one each that is bad, unicode, oversized, unsigned comes on top."""
+PHASES = ["environments", "training", "cloud", "platform", "registering", "models", "predictions", "log"]
+SAYS_OK = "everything answered"
 
 
 def test_the_one_object_that_json_prints(served: Served) -> None:
     report = served.report
-    assert report["ok"] is True
-    assert report["problems"] == []
+    assert list(report) == [
+        "ok", "problems", "environment", "account_id", "region", "endpoint_url", "resources", "predictions",
+        "front_door_url", "log", "refused_calls", "not_served", "seconds", "aws_calls", "real", "emulated",
+        "differences", "page", "try",
+    ]  # fmt: skip
+    assert (report["ok"], report["problems"], report["refused_calls"]) == (True, [], [])
     assert (report["environment"], report["account_id"], report["region"]) == ("dev", "111111111111", "eu-west-1")
-    assert set(report["resources"]) == {"platform-dev", "models-dev"}
-    for stack in report["resources"].values():
-        assert stack["total"] == sum(stack["by_type"].values())
+    assert report["endpoint_url"] == served.target.endpoint_url
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+", report["front_door_url"])
+    assert list(report["resources"]) == ["platform-dev", "models-dev"]
+    for name, stack in report["resources"].items():
+        assert list(stack) == ["stack", "total", "changes", "by_type", "seconds"]
+        assert (stack["stack"], stack["total"]) == (name, sum(stack["by_type"].values()))
         assert set(stack["changes"]) - {"read"} == {"create"}
-    iris = report["predictions"]["iris"]
-    assert (iris["sent"], iris["answered"], iris["published_invocations"]) == (40, 40, 40)
-    assert iris["versions"] == {"1": 40}
-    assert 0 < iris["p50_ms"] <= iris["p95_ms"] <= iris["p99_ms"]
-    assert list(report["seconds"]) == [
-        "environments",
-        "training",
-        "cloud",
-        "platform",
-        "registering",
-        "models",
-        "predictions",
-    ]
+        # The stack itself is created too and is no line of by_type.
+        assert stack["changes"]["create"] == stack["total"] + 1
+    assert report["not_served"] == {"card-fraud": "awaits its first version: declared, no endpoint yet"}
+    assert list(report["seconds"]) == PHASES
+    assert all(seconds >= 0 for seconds in report["seconds"].values())
+    assert report["aws_calls"]["overlay"] > 100
+    assert report["aws_calls"]["moto"] > 100
+    assert set(report["aws_calls"]) <= {"overlay", "moto", "store"}
+    assert (len(report["real"]), len(report["emulated"]), report["differences"]) == (5, 5, [])
+    assert report["page"] == "rehearsal.html"
     assert report["try"].startswith("mainstage predict iris '{")
-    assert report["aws_calls"]["overlay"] > 0
-    assert report["aws_calls"]["moto"] > 0
+
+
+def test_every_reply_is_counted_by_kind_and_in_the_log_by_sql(served: Served) -> None:
+    [(model, sent)] = served.report["predictions"].items()
+    percentiles = [sent.pop(name) for name in ("p50_ms", "p95_ms", "p99_ms")]
+    assert 0 < percentiles[0] <= percentiles[1] <= percentiles[2]
+    assert (model, sent) == (
+        "iris",
+        {
+            "sent": GOOD + 4,
+            "answered": GOOD,
+            "unexpected": {},
+            "replies": {
+                "bad": {"400": 1},
+                "good": {"200": GOOD},
+                "oversized": {"413": 1},
+                "unicode": {"400": 1},
+                "unsigned": {"403": 1},
+            },
+            "versions": {"1": GOOD},
+            "published_invocations": float(GOOD),
+        },
+    )
+    [(model, log)] = served.report["log"].items()
+    [latency] = log.pop("latencies")
+    assert (latency["version"], latency["predictions"]) == ("1", GOOD)
+    # The front door's own watch starts later and stops earlier than the clients'.
+    assert 0 < latency["p50_ms"] <= latency["p95_ms"] <= latency["p99_ms"] <= percentiles[2]
+    assert log.pop("objects") >= 1
+    assert log.pop("scanned_bytes") > 0
+    # The gateway refused the unsigned one by itself: it has no id, and the front door never heard of it.
+    assert (model, log) == (
+        "iris",
+        {"received": GOOD + 3, "logged": GOOD + 3, "missing": [], "unknown": [], "repeated": 0},
+    )
+
+
+def test_somebody_else_finds_the_same_in_the_log(served: Served) -> None:
+    """Asked by SQL from another process: what the rehearsal says of its log is so."""
+    sql = (
+        "SELECT status, error_code, version, count(*) AS n, count(DISTINCT request_id) AS ids FROM predictions "
+        'WHERE "at" <= (SELECT min(logged_at) FROM predictions) GROUP BY 1, 2, 3 ORDER BY 1'
+    )
+    done = served.run("predictions", "query", "iris", sql, "--json")
+    assert done.returncode == 0, done.stderr
+    assert [tuple(row.values()) for row in json.loads(done.stdout)["rows"]] == [
+        (200, None, "1", GOOD, GOOD),
+        (400, "invalid_payload", "unknown", 2, 2),
+        (413, "body_too_large", "unknown", 1, 1),
+    ]
+
+
+def test_the_page_shows_the_run_and_needs_nothing(served: Served) -> None:
+    text = (served.root / served.report["page"]).read_text(encoding="utf-8")
+    outline = Outline(text)
+    assert outline.title == "Rehearsal of dev: everything answered"
+    assert outline.addresses == []
+    assert not re.search(r"https?://", text)
+    report, words = served.report, outline.words
+    assert outline.count("circle.dot") == GOOD + 4
+    assert outline.count("svg.graph") == 2
+    assert outline.count("div.bar") == len(PHASES)
+    # A box a component that owns resources: every one but ModelService, which only composes.
+    components = {
+        kind.rpartition(":")[2]: count
+        for stack in report["resources"].values()
+        for kind, count in stack["by_type"].items()
+        if kind.startswith("mainstage:")
+    }
+    composing = components.pop("ModelService")
+    assert composing == 2
+    assert outline.count("g.box") in (sum(components.values()), sum(components.values()) + composing)
+    assert outline.count("path.edge") > outline.count("g.box") / 2
+    resources = sum(stack["total"] for stack in report["resources"].values())
+    for said in (
+        "account 111111111111, eu-west-1; offline, against an emulated AWS",
+        "everything answered as it had to be",
+        f"{resources} resources in 2 stacks",
+        f"{GOOD} predictions by iris, of {GOOD + 4} requests",
+        f"{GOOD + 3} of {GOOD + 3} request ids of iris in the log, each once",
+        "1 × 413",
+        "1 × 403",
+        "No AWS call was refused",
+        *report["real"],
+        *report["emulated"],
+        *PHASES,
+        *report["not_served"].values(),
+    ):
+        assert re.sub(r"\s+", "", said) in re.sub(r"\s+", "", words), said
+
+
+def test_a_prediction_that_fails_is_told_and_ends_it_with_1(new_checkout: Callable[[], Path]) -> None:
+    """The model's process answers five times and no more: the log is whole all the same, and nothing says ok."""
+    root = new_checkout()
+    path = root / "examples" / "models" / "iris" / "inference.py"
+    wears_out = (
+        "ANSWERED = []\n\n\ndef predict_fn(rows, model):\n    ANSWERED.append(1)\n"
+        "    if len(ANSWERED) > 5:\n        raise RuntimeError('worn out')\n"
+    )
+    path.write_text(path.read_text().replace("def predict_fn(rows, model):\n", wears_out))
+    done = mainstage(root, "rehearse", "--json", "--predictions", "12")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    report = json.loads(done.stdout)
+    assert report["ok"] is False
+    [problem] = report["problems"]
+    assert problem.startswith("iris: 7 of 16 requests were not answered as they had to be: good: 502 instead of 200: {")
+    assert f"error: {problem}" in done.stderr
+    assert report["predictions"]["iris"]["replies"]["good"] == {"200": 5, "502": 7}
+    assert (report["log"]["iris"]["received"], report["log"]["iris"]["logged"]) == (15, 15)
+    text = (root / "rehearsal.html").read_text(encoding="utf-8")
+    outline = Outline(text)
+    assert outline.title == "Rehearsal of dev: problems"
+    assert problem in outline.words
+    assert SAYS_OK not in outline.title + outline.words
+
+
+def test_a_rehearsal_that_stops_in_the_middle_leaves_no_page(new_checkout: Callable[[], Path]) -> None:
+    """Not even the one of an earlier run, which would say ok."""
+    root = new_checkout()
+    (root / "rehearsal.html").write_text(SAYS_OK)
+    (root / "examples" / "models" / "iris" / "train.py").write_text("raise SystemExit('no data today')\n")
+    done = mainstage(root, "rehearse", "--predictions", "1")
+    assert done.returncode == 1
+    assert "train.py: ended with 1 and wrote no model.tar.gz" in done.stderr
+    assert "no data today" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert SAYS_OK not in done.stdout
+    assert not (root / "rehearsal.html").exists()
+    assert list((root / ".mainstage" / "rehearsals").iterdir()) == []
 
 
 def test_an_awaiting_model_has_its_role_and_alarms_and_no_endpoint(served: Served) -> None:
@@ -58,7 +197,8 @@ def test_the_printed_command_works(served: Served) -> None:
     done = served.run(*words[1:], "--json")
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
-    assert answer["version"] == 1
+    assert list(answer) == ["answer", "version", "request_id", "latency_ms"]
+    assert answer["version"] == "1"
     assert answer["answer"]["predictions"][0]["species"] in {"setosa", "versicolor", "virginica"}
     assert "emulated AWS at http://127.0.0.1:" in done.stderr
 
@@ -72,7 +212,7 @@ def test_up_again_changes_nothing_and_a_changed_file_changes_that(served: Served
     ]
     stack = served.root / "stacks" / "Pulumi.platform-dev.yaml"
     text = stack.read_text()
-    stack.write_text(text.replace("retention_days: 30", "retention_days: 31"))
+    stack.write_text(text.replace("capture:\n    retention_days: 30", "capture:\n    retention_days: 31"))
     try:
         done = served.run("up", "--env", "dev", "--json")
         assert done.returncode == 0, done.stderr
@@ -171,6 +311,7 @@ def children_of(pid: int) -> set[int]:
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 def test_kill_9_leaves_no_process_and_the_next_run_starts_clean(new_checkout: Callable[[], Path]) -> None:
     root = new_checkout()
+    before = tree(root)
     with serving(root) as first:
         children = children_of(first.process.pid)
         assert children, "the model host is a process of its own"
@@ -189,6 +330,20 @@ def test_kill_9_leaves_no_process_and_the_next_run_starts_clean(new_checkout: Ca
         assert runs == [f"{second.process.pid}-rehearsal"]
     assert not (root / ".mainstage" / "rehearsal.json").exists()
     assert list((root / ".mainstage" / "rehearsals").iterdir()) == []
+    # Two runs have changed nothing that is committed; the page and .mainstage are not (.gitignore).
+    after = tree(root)
+    assert SAYS_OK.encode() in after.pop("rehearsal.html")
+    after.pop("rehearse.log")  # this test's own
+    assert after == before
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    """Every file of a checkout and what it holds, but for .mainstage."""
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and path.relative_to(root).parts[0] != ".mainstage"
+    }
 
 
 def test_outside_of_a_checkout_it_says_so(tmp_path: Path) -> None:

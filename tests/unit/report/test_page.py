@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
+
+from outline import Outline
 
 from infra.rehearsal import page
 from infra.rehearsal.report import LogCheck, Refusal, Report, ResourceLine, StackReport, VersionLatency
@@ -33,29 +34,9 @@ def report() -> Report:
     )
 
 
-class _Outline(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.addresses: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in ("meta", "br", "line", "circle", "rect", "path"):
-            self.open.append(tag)
-        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "action")]
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in ("line", "circle", "rect", "path"):
-            assert self.open.pop() == tag
-
-
 def test_every_element_is_closed_and_nothing_is_loaded() -> None:
     text = page.render(report())
-    outline = _Outline()
-    outline.feed(text)
-    outline.close()
-    assert outline.open == []
-    assert outline.addresses == []
+    assert Outline(text).addresses == []
     assert "default-src 'none'" in text
     assert not re.search(r"url\(|@import|https?://", text)
 

@@ -1,0 +1,46 @@
+"""Runs `mainstage` in this process, against a target whose clients are a test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from infra import cli
+from infra.cli import common
+from infra.registry.target import Target
+
+TARGET = Target("dev", "111111111111", "eu-west-1", "http://127.0.0.1:1", None, "AKIAREHEARSALTEST0000", "rehearsal")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+def runner(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], clients: Mapping[str, Any]
+) -> Callable[..., Ended]:
+    """A function that runs a command line. `clients` by service stand for the target's; others are refused."""
+    monkeypatch.setattr(common, "resolve", lambda root, name, profile: TARGET)
+    monkeypatch.setattr(Target, "client", lambda self, service: clients[service])
+    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def run(*words: str) -> Ended:
+        capsys.readouterr()
+        try:
+            cli.main(words)
+            code = 0
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else 1 if ended.code else 0
+        said = capsys.readouterr()
+        return Ended(code, said.out, said.err)
+
+    return run

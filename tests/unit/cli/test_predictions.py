@@ -1,0 +1,258 @@
+"""`mainstage predictions`: what is asked, how rows are shown, and one clear error for everything that goes wrong."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from cli import Ended, runner
+
+from infra.registry.target import TargetError
+
+Run = Callable[..., Ended]
+
+COLUMNS = [
+    ("request_id", "varchar"),
+    ("requests", "bigint"),
+    ("p50_ms", "double"),
+    ("replayed", "boolean"),
+    ("note", "varchar"),
+]
+ROWS = [
+    ["a-1", "3", "17.25", "true", 'says "hm", twice\nand 尺寸'],
+    ["b-2", None, "0.5", "false", None],
+]
+
+
+class Athena:
+    """Answers every query with the same rows, or ends it as it is told to."""
+
+    def __init__(self) -> None:
+        self.started: list[dict[str, Any]] = []
+        self.stopped: list[str] = []
+        self.columns: Sequence[tuple[str, str]] = COLUMNS
+        self.rows: Sequence[Sequence[str | None]] = ROWS
+        self.refusal: ClientError | None = None
+        self.course: Sequence[Any] = ()
+        """The states of every query, one a look; then it has succeeded."""
+        self.states: Iterator[Any] = iter(())
+
+    def start_query_execution(self, **given: Any) -> dict[str, str]:
+        self.started.append(given)
+        if self.refusal is not None:
+            raise self.refusal
+        self.states = iter(self.course)
+        return {"QueryExecutionId": "q-1"}
+
+    def get_query_execution(self, QueryExecutionId: str) -> dict[str, Any]:
+        state = next(self.states, {"State": "SUCCEEDED"})
+        if isinstance(state, BaseException):
+            raise state
+        statistics = {"DataScannedInBytes": 20480, "TotalExecutionTimeInMillis": 1234}
+        return {"QueryExecution": {"Status": state, "Statistics": statistics}}
+
+    def stop_query_execution(self, QueryExecutionId: str) -> None:
+        self.stopped.append(QueryExecutionId)
+
+    def get_paginator(self, operation: str) -> Athena:
+        assert operation == "get_query_results"
+        return self
+
+    def paginate(self, QueryExecutionId: str) -> Iterator[dict[str, Any]]:
+        described = [{"Name": name, "Type": kind} for name, kind in self.columns]
+        header: list[str | None] = [name for name, _ in self.columns]
+        for page in ([header, *self.rows[:1]], self.rows[1:]):
+            rows = [{"Data": [{} if cell is None else {"VarCharValue": cell} for cell in row]} for row in page]
+            yield {"ResultSet": {"Rows": rows, "ResultSetMetadata": {"ColumnInfo": described}}}
+
+
+@pytest.fixture
+def athena() -> Athena:
+    return Athena()
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], athena: Athena) -> Run:
+    return runner(monkeypatch, capsys, {"athena": athena})
+
+
+def test_a_table_shows_every_row_and_what_it_cost(run: Run, athena: Athena) -> None:
+    ended = run("predictions", "latency", "iris", "--hours", "2")
+    assert (ended.code, ended.err) == (0, "")
+    first, *lines, cost = ended.out.splitlines()
+    assert first.startswith("target: emulated AWS at http://127.0.0.1:1 (dev, ")
+    assert lines[0].split() == [name for name, _ in COLUMNS]
+    assert lines[1].split()[:4] == ["a-1", "3", "17.25", "true"]
+    assert lines[-1].split() == ["b-2", "-", "0.50", "false", "-"]
+    assert cost == "2 rows, 20,480 bytes scanned, 1.23 s"
+    [asked] = athena.started
+    assert asked["WorkGroup"] == "mainstage-dev-iris"
+    assert asked["QueryExecutionContext"] == {"Database": "mainstage_dev_iris"}
+    assert 'FROM "mainstage_dev_iris"."predictions"' in asked["QueryString"]
+    assert "approx_percentile" in asked["QueryString"]
+
+
+def test_json_is_one_document_of_typed_values(run: Run) -> None:
+    ended = run("predictions", "errors", "iris", "--each", "3", "--json")
+    assert ended.code == 0
+    told = json.loads(ended.out)
+    assert told == {
+        "columns": [name for name, _ in COLUMNS],
+        "rows": [
+            {"request_id": "a-1", "requests": 3, "p50_ms": 17.25, "replayed": True, "note": ROWS[0][4]},
+            {"request_id": "b-2", "requests": None, "p50_ms": 0.5, "replayed": False, "note": None},
+        ],
+        "scanned_bytes": 20480,
+        "seconds": 1.234,
+        "query_execution_id": "q-1",
+    }
+    assert ended.err.startswith("target: ")
+
+
+def test_csv_is_read_back_as_it_was(run: Run) -> None:
+    ended = run("predictions", "query", "iris", "SELECT 1", "--csv")
+    assert ended.code == 0
+    assert ended.out.startswith("request_id,requests,p50_ms,replayed,note\n")
+    assert list(csv.reader(io.StringIO(ended.out, newline=""))) == [
+        [name for name, _ in COLUMNS],
+        ["a-1", "3", "17.25", "true", 'says "hm", twice\nand 尺寸'],
+        ["b-2", "", "0.5", "false", ""],
+    ]
+
+
+def test_rows_that_are_wider_than_the_screen_are_a_value_a_line(run: Run, athena: Athena) -> None:
+    athena.columns = [(f"column_{number}", "integer") for number in range(20)]
+    athena.rows = [[str(number) for number in range(20)], [None] * 20]
+    ended = run("predictions", "find", "iris", "request-1")
+    assert ended.code == 0
+    lines = [line.split() for line in ended.out.splitlines()[1:-1]]
+    assert lines[0] == ["row", "1"]
+    assert lines[1:21] == [[f"column_{n}", str(n)] for n in range(20)]
+    assert lines[21:23] == [["row", "2"], ["column_0", "-"]]
+
+
+def test_sql_comes_from_the_line_a_file_or_standard_input(
+    run: Run, athena: Athena, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.sql").write_text("SELECT 'größe'", encoding="utf-8")
+    monkeypatch.setattr("sys.stdin", io.StringIO("SELECT 3"))
+    for given in ("SELECT 1", f"@{tmp_path / 'mine.sql'}", "-"):
+        assert run("predictions", "query", "iris", given).code == 0
+    assert [each["QueryString"] for each in athena.started] == ["SELECT 1", "SELECT 'größe'", "SELECT 3"]
+    ended = run("predictions", "query", "iris", f"@{tmp_path / 'gone.sql'}")
+    assert ended.code == 2
+    assert "gone.sql cannot be read: No such file or directory" in spoken(ended.err)
+
+
+def test_a_request_that_is_not_there_ends_with_1(run: Run, athena: Athena) -> None:
+    athena.rows = []
+    ended = run("predictions", "find", "iris", "request-1", "--day", "2026-01-31")
+    assert ended.code == 1
+    assert ended.err.splitlines()[-1] == (
+        "error: iris: no request request-1 on 2026-01-31; a record can be asked for about a minute after its reply"
+    )
+    assert "\"day\" = '2026-01-31'" in athena.started[0]["QueryString"]
+    in_json = run("predictions", "find", "iris", "request-1", "--json")
+    assert (in_json.code, json.loads(in_json.out)["rows"]) == (1, [])
+    assert "no request request-1 in the log" in in_json.err
+
+
+def refused(message: str) -> ClientError:
+    return ClientError({"Error": {"Code": "InvalidRequestException", "Message": message}}, "StartQueryExecution")
+
+
+def failed(state: str, reason: str) -> Sequence[Any]:
+    return [{"State": "QUEUED"}, {"State": "RUNNING"}, {"State": state, "StateChangeReason": reason}]
+
+
+def test_bad_sql_is_told_in_athenas_words(run: Run, athena: Athena) -> None:
+    athena.refusal = refused("line 1:1: mismatched input 'SELEC'. Expecting: 'ALTER', …")
+    assert said(run, "query", "iris", "SELEC 1") == "line 1:1: mismatched input 'SELEC'. Expecting: 'ALTER', …"
+    athena.refusal, athena.course = None, failed("FAILED", "COLUMN_NOT_FOUND: line 1:8: Column 'x' cannot be resolved")
+    assert said(run, "query", "iris", "SELECT x") == "COLUMN_NOT_FOUND: line 1:8: Column 'x' cannot be resolved"
+
+
+def test_a_query_that_reads_too_much_says_what_to_do(run: Run, athena: Athena) -> None:
+    athena.course = failed("CANCELLED", "Bytes scanned limit was exceeded")
+    told = said(run, "query", "iris", "SELECT * FROM predictions")
+    assert told.startswith("Bytes scanned limit was exceeded\nThe workgroup's scan limit ended the query. Name fewer")
+    assert "mainstage:prediction_log scan_limit_mib" in told
+
+
+def test_a_model_without_a_log_yet(run: Run, athena: Athena) -> None:
+    athena.refusal = refused("WorkGroup mainstage-dev-iris is not found.")
+    assert said(run, "latency", "iris") == (
+        "iris has no prediction log in dev (no workgroup mainstage-dev-iris): mainstage up --env dev"
+    )
+
+
+def test_a_model_that_nobody_knows_is_not_asked_for(run: Run, athena: Athena) -> None:
+    assert said(run, "errors", "nobody").startswith("model 'nobody' is not in the catalog (stacks/models/); there are:")
+    assert athena.started == []
+
+
+def test_without_an_environment_it_says_how_to_get_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere(*_: Any) -> Any:
+        raise TargetError("no rehearsal is being served; start one with: make rehearse ARGS=--serve")
+
+    monkeypatch.setattr("infra.cli.common.resolve", nowhere)
+    assert said(run, "latency", "iris").startswith("no rehearsal is being served; start one with:")
+
+
+def said(run: Run, *words: str) -> str:
+    """The one error of a command, the same for a person and a script."""
+    ended, in_json = run("predictions", *words), run("predictions", *words, "--json")
+    assert (ended.code, in_json.code) == (1, 1)
+    assert "Traceback" not in ended.err
+    told = ended.err.strip()
+    assert told.startswith("error: ")
+    error = told.removeprefix("error: ")
+    assert json.loads(in_json.out)["error"].splitlines()[0] == error.splitlines()[0]
+    return error
+
+
+def spoken(err: str) -> str:
+    """What a framed error says, without its frame and line breaks."""
+    return " ".join(err.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("latency", "iris", "--csv", "--json"), "--csv and --json exclude each other"),
+        (("latency", "iris", "--hours", "0"), "--hours"),
+        (("latency", "iris", "--hours", "soon"), "--hours"),
+        (("errors", "iris", "--each", "1001"), "--each"),
+        (("find", "iris", "request-1", "--day", "yesterday"), "'yesterday' is no day; write it as 2026-01-31"),
+        (("latency",), "Missing argument"),
+        (("guess", "iris"), "No such command 'guess'"),
+    ],
+)
+def test_a_mistake_in_the_command_line_is_refused_before_anything_is_asked(
+    run: Run, athena: Athena, words: tuple[str, ...], message: str
+) -> None:
+    ended = run("predictions", *words)
+    assert ended.code == 2
+    assert message in spoken(ended.err)
+    assert athena.started == []
+
+
+def test_no_text_of_a_person_gets_out_of_its_quotes(run: Run, athena: Athena) -> None:
+    ended = run("predictions", "find", "iris", "x' OR '1'='1")
+    assert ended.code == 1
+    assert "is no request id" in ended.err
+    assert "Traceback" not in ended.err
+    assert athena.started == []
+
+
+def test_ctrl_c_stops_the_scan(run: Run, athena: Athena) -> None:
+    athena.course = [{"State": "RUNNING"}, KeyboardInterrupt()]
+    ended = run("predictions", "query", "iris", "SELECT 1")
+    assert ended.code == 130
+    assert athena.stopped == ["q-1"]
