@@ -205,8 +205,7 @@ def send(
         with lock:
             traffic.samples.append(sample)
             if reply.status != shot.expected:
-                said = reply.body[:200].decode("utf-8", "replace")
-                traffic.unexpected[f"{shot.kind}: {reply.status} instead of {shot.expected}: {said}"] += 1
+                traffic.unexpected[f"{shot.kind}: {reply.status} instead of {shot.expected}: {_said(reply.body)}"] += 1
             done = len(traffic.samples)
         progress(done)
 
@@ -214,3 +213,12 @@ def send(
         list(pool.map(one, wanted))
     traffic.samples.sort(key=lambda sample: sample.at_seconds)
     return traffic
+
+
+def _said(body: bytes) -> str:
+    """What a reply says, without what is of this request alone: the same failure is counted under the same words."""
+    try:
+        error = json.loads(body)["error"]
+        return f"{error['code']}: {error['message']}"
+    except (ValueError, TypeError, KeyError):
+        return body[:200].decode("utf-8", "replace")
