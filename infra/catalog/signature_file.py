@@ -11,13 +11,14 @@ purpose takes the field out of the file, in the same change.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from mainstage_runtime.record import pii_action
 
-from infra.problems import Problem, nearest
+from infra.catalog.signature import FieldType
+from infra.problems import Problem, nearest, shown
 from infra.yaml_lines import Location, display_path, dotted
 
 if TYPE_CHECKING:
@@ -27,9 +28,19 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 SIDES = ("inputs", "outputs")
+TYPES: tuple[str, ...] = get_args(FieldType)
+ACTIONS = ("keep", "hash", "drop")
 
 Logged = dict[str, list[dict[str, str]]]
 """The fields of each side in the order in which they came, each with `name`, `type` and `pii` (keep, hash or drop)."""
+
+
+class SignatureFileError(ValueError):
+    """The file cannot be read, or a signature does not fit it. `why` without the file, and where in it."""
+
+    def __init__(self, path: Path, why: str, field: str = "", got: str = "", allowed: str = "") -> None:
+        super().__init__(f"{path}: {field}: {why}" if field else f"{path}: {why}")
+        self.why, self.field, self.got, self.allowed = why, field, got, allowed
 
 
 def signature_path(root: Path, model: str) -> Path:
@@ -43,10 +54,12 @@ def signature_problems(root: Path, model: Model, source: Source) -> list[Problem
     if not path.is_file():
         return []
     file = display_path(path, root)
-    logged = _read(path)
-    if isinstance(logged, str):
+    try:
+        logged = _read(path, model.model)
+    except SignatureFileError as broken:
         fix = "restore it with `git checkout`, or delete it if nothing of the model has been logged"
-        return [Problem(file, 1, "", f"is no record of a signature: {logged}", fix=fix)]
+        message = f"is no record of a signature: {broken.why}"
+        return [Problem(file, 1, broken.field, message, broken.got, broken.allowed, fix=fix)]
     current = _fields(model.signature)
     problems = []
     for side in SIDES:
@@ -60,19 +73,18 @@ def record_signature(root: Path, model: Model) -> Path | None:
     """Adds the signature's new fields to the model's file. Returns the file when it was written, None when all was in
     it already.
 
-    Raises ValueError when the signature takes something away: the catalog refuses that one, so it was changed since.
+    Raises SignatureFileError when the file is broken or the signature takes something away: the catalog refuses both,
+    so one of the two was changed since.
     """
     path = signature_path(root, model.model)
-    before = path.read_text(encoding="utf-8") if path.is_file() else ""
-    logged = _read(path) if before else {side: [] for side in SIDES}
-    if isinstance(logged, str):
-        raise ValueError(f"{path}: {logged}")
+    exists = path.is_file()
+    logged = _read(path, model.model) if exists else {side: [] for side in SIDES}
     current = _fields(model.signature)
     for side in SIDES:
         for _, message, *_ in _lost(side, logged[side], current[side], path.name):
-            raise ValueError(f"{path}: signature.{side}: {message}")
+            raise SignatureFileError(path, message, f"signature.{side}")
     after = _text(model.model, {side: _union(logged[side], current[side]) for side in SIDES})
-    if after == before:
+    if exists and path.read_bytes() == after.encode():
         return None
     beside = path.with_name(f".{path.name}.new")
     beside.write_text(after, encoding="utf-8", newline="\n")
@@ -127,29 +139,45 @@ def _lost(
                 yield ("signature", side, index, key), message, now[key], field[key], "", fix
 
 
-def _read(path: Path) -> Logged | str:
-    """The file's fields, or what is wrong with the file."""
+def _read(path: Path, model: str) -> Logged:
+    """The file's fields. Raises SignatureFileError: what somebody wrote into it may be anything."""
     try:
-        body: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        return f"no JSON ({error})"
-    if not isinstance(body, dict) or body.get("schema") != SCHEMA:
-        return f"its schema is not {SCHEMA}"
-    logged: Logged = {}
-    for side in SIDES:
-        fields = body.get(side)
-        if not isinstance(fields, list) or not all(_is_field(field) for field in fields):
-            return f"{side} is no list of fields with name, type and pii"
-        logged[side] = fields
-    return logged
+        body: Any = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
+    except (OSError, ValueError, RecursionError) as error:
+        raise SignatureFileError(path, f"no JSON ({error})") from None
+    if not isinstance(body, dict):
+        raise SignatureFileError(path, "no mapping", got=shown(body), allowed="schema, model, inputs, outputs")
+    for key, wanted in (("schema", SCHEMA), ("model", model)):
+        if body.get(key) != wanted:
+            raise SignatureFileError(path, f"its {key} is another one", key, shown(body.get(key)), str(wanted))
+    return {side: _fields_in(path, side, body.get(side)) for side in SIDES}
 
 
-def _is_field(field: Any) -> bool:
-    return (
-        isinstance(field, dict)
-        and set(field) == {"name", "type", "pii"}
-        and all(isinstance(value, str) for value in field.values())
-    )
+def _fields_in(path: Path, side: str, fields: Any) -> list[dict[str, str]]:
+    if not isinstance(fields, list):
+        raise SignatureFileError(path, "no list of fields", side, shown(fields), "a list of name, type and pii")
+    seen: set[str] = set()
+    for index, field in enumerate(fields):
+        place = f"{side}[{index}]"
+        if not isinstance(field, dict) or set(field) != {"name", "type", "pii"}:
+            raise SignatureFileError(path, "no field", place, shown(field), "name, type and pii")
+        for key, allowed in (("type", TYPES), ("pii", ACTIONS)):
+            if field[key] not in allowed:
+                raise SignatureFileError(path, f"no {key}", f"{place}.{key}", shown(field[key]), ", ".join(allowed))
+        if not isinstance(field["name"], str) or not field["name"] or _column(field) in seen:
+            raise SignatureFileError(
+                path, "no name of its own", f"{place}.name", shown(field["name"]), "each column once"
+            )
+        seen.add(_column(field))
+    return fields
+
+
+def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """A key that stands twice is what is left of a merge; the second would hide the first."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice")
+    return found
 
 
 def _text(model: str, logged: Logged) -> str:

@@ -185,26 +185,78 @@ def test_every_break_is_told_at_once_and_nothing_is_written(tmp_path: Path, decl
     assert signature_path(tmp_path, "card").read_text() == LOGGED.replace("double", "timestamp")
 
 
+BROKEN = "stacks/models/card.signature.json:1: "
+RESTORE = "; fix: restore it with `git checkout`, or delete it if nothing of the model has been logged"
+FIELD = '{"name": "token", "type": "string", "pii": "hash"}'
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{", "is no record of a signature: no JSON (Expecting property name"),
-        ("[]", "is no record of a signature: its schema is not 1"),
-        (LOGGED.replace('"schema": 1', '"schema": 2'), "is no record of a signature: its schema is not 1"),
-        (LOGGED.replace('"outputs"', '"output"'), "outputs is no list of fields with name, type and pii"),
-        (LOGGED.replace('"pii": "hash"', '"pii": true'), "inputs is no list of fields with name, type and pii"),
+        ("", "is no record of a signature: no JSON (Expecting value: line 1 column 1 (char 0))"),
+        ("[]", "is no record of a signature: no mapping; got []; allowed: schema, model, inputs, outputs"),
+        (
+            LOGGED.replace('"schema": 1', '"schema": 2'),
+            "schema: is no record of a signature: its schema is another one; got 2; allowed: 1",
+        ),
+        (
+            LOGGED.replace('"card"', '"cart"'),
+            'model: is no record of a signature: its model is another one; got "cart"; allowed: card',
+        ),
+        (
+            LOGGED.replace('"outputs"', '"output"'),
+            "outputs: is no record of a signature: no list of fields; got nothing; allowed: a list of name, type and "
+            "pii",
+        ),
+        (
+            LOGGED.replace(FIELD, "5"),
+            "inputs[0]: is no record of a signature: no field; got 5; allowed: name, type and pii",
+        ),
+        (
+            LOGGED.replace('"hash"', "true"),
+            "inputs[0].pii: is no record of a signature: no pii; got true; allowed: keep, hash, drop",
+        ),
+        (
+            LOGGED.replace('"boolean"', '"money"'),
+            'outputs[0].type: is no record of a signature: no type; got "money"; allowed: double, integer, string, '
+            "boolean, timestamp, array<double>, array<integer>, array<string>, array<boolean>, array<timestamp>",
+        ),
+        (
+            LOGGED.replace('"Amount"', '"Token"'),
+            'inputs[1].name: is no record of a signature: no name of its own; got "Token"; allowed: each column once',
+        ),
+        (
+            LOGGED.replace('"outputs"', '"inputs"'),
+            "is no record of a signature: no JSON (a key stands twice)",
+        ),
     ],
 )
 def test_a_broken_file_is_refused_and_not_overwritten(tmp_path: Path, declare: Declare, text: str, said: str) -> None:
     model = load_catalog(tmp_path, "dev").models["card"]
     signature_path(tmp_path, "card").write_text(text)
-    (problem,) = problems(tmp_path)
-    assert problem.startswith("stacks/models/card.signature.json:1: ")
-    assert said in problem
-    assert "restore it with `git checkout`" in problem
-    with pytest.raises(ValueError, match=r"card\.signature\.json"):
+    assert problems(tmp_path) == [f"{BROKEN}{said}{RESTORE}"]
+    with pytest.raises(ValueError, match=r"card\.signature\.json: "):
         record_signature(tmp_path, model)
     assert signature_path(tmp_path, "card").read_text() == text
+
+
+def test_bytes_that_are_no_text_are_refused_too(tmp_path: Path, declare: Declare) -> None:
+    signature_path(tmp_path, "card").write_bytes(b"\xff\xfe{")
+    [problem] = problems(tmp_path)
+    assert problem.startswith(f"{BROKEN}is no record of a signature: no JSON ('utf-8' codec can't decode")
+    signature_path(tmp_path, "card").write_text("[" * 100_000)
+    [problem] = problems(tmp_path)
+    assert problem.startswith(f"{BROKEN}is no record of a signature: no JSON (")
+
+
+def test_line_endings_of_another_system_are_no_change_of_the_signature(tmp_path: Path, declare: Declare) -> None:
+    """A push puts them right."""
+    pushed(tmp_path)
+    path = signature_path(tmp_path, "card")
+    path.write_bytes(LOGGED.replace("\n", "\r\n").encode())
+    assert list(load_catalog(tmp_path, "prod").models) == ["card"]
+    assert pushed(tmp_path) == path
+    assert path.read_bytes() == LOGGED.encode()
 
 
 def test_only_the_command_writes_it(root: Path) -> None:

@@ -1,0 +1,307 @@
+"""A signature that grows: old rows stay readable beside new ones, and nothing that serves is touched. What would make
+them unreadable is refused before anything is deployed.
+
+One rehearsal of a small model of its own; the tests go from its first signature to its second and on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rehearsed import Rehearsed, until
+from served import checkout, mainstage
+
+from infra.catalog import CatalogError, load_catalog, record_signature
+from infra.catalog.signature_file import signature_path
+from infra.front_door import FrontDoor, Reply
+from infra.predictions import athena
+from infra.rehearsal.cloud.cloud import Cloud
+from infra.rehearsal.cloud.overlay.firehose_delivery import flush
+from infra.rehearsal.rehearse import Options, Rehearsal
+from infra.rehearsal.report import StackReport
+
+MODEL, LOG, DATABASE = "loan", "dev-loan", "mainstage_dev_loan"
+
+FIRST = """\
+model: loan
+owner: ml-platform
+runtime: sklearn-1.4-2
+signature:
+  inputs:
+    - {name: amount, type: double}
+    - {name: tax_number, type: string, pii: drop, required: false}
+  outputs:
+    - {name: granted, type: boolean}
+stable: 1
+capacity: {instance_type: ml.m5.large}
+"""
+SECOND = FIRST.replace(
+    "  outputs:\n",
+    "    - {name: months, type: integer, required: false, nullable: true}\n"
+    "    - {name: email, type: string, pii: hash, required: false}\n"
+    "  outputs:\n"
+    "    - {name: score, type: double}\n",
+)
+
+INFERENCE = '''\
+"""Has answered with a score all along; the signature learns of it later."""
+
+import json
+
+
+def model_fn(model_dir):
+    return None
+
+
+def input_fn(body, content_type):
+    return json.loads(body)["instances"]
+
+
+def predict_fn(rows, model):
+    return [{"granted": row["amount"] < 100, "score": row["amount"] / (row.get("months") or 1)} for row in rows]
+
+
+def output_fn(predictions, accept):
+    return json.dumps({"predictions": predictions}), "application/json"
+'''
+
+
+@pytest.fixture(scope="module")
+def rehearsed(shared_cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsed]:
+    shared_cloud.reset()
+    root = checkout(tmp_path_factory.mktemp("checkout"))
+    for path in (root / "stacks" / "models").iterdir():
+        path.unlink()
+    declare(root, FIRST)
+    (root / "models" / MODEL).mkdir(parents=True)
+    (root / "models" / MODEL / "inference.py").write_text(INFERENCE)
+    with Rehearsal(Options(root, predictions=2), cloud=shared_cloud) as rehearsal:
+        assert rehearsal.run().problems == []
+        rehearsal.publish()
+        yield Rehearsed(rehearsal, FrontDoor(rehearsal.target))
+    shared_cloud.reset()
+
+
+def declare(root: Path, text: str) -> None:
+    (root / "stacks" / "models" / "loan.yaml").write_text(text)
+
+
+def up(rehearsed: Rehearsed) -> StackReport:
+    """Applies the model files again; the models layer's changes."""
+    rehearsal = rehearsed.rehearsal
+    rehearsal._up("models", load_catalog(rehearsal.root, "dev"))
+    return rehearsal.report.stacks[-1]
+
+
+def quiet(done: StackReport) -> bool:
+    """Nothing was done."""
+    return done.changes.keys() <= {"same", "read"}
+
+
+def push(rehearsed: Rehearsed) -> tuple[str, dict[str, Any]]:
+    """`mainstage model push`. Returns what it said, and the signature file."""
+    root = rehearsed.rehearsal.root
+    done = mainstage(root, "model", "push", MODEL, f"models/{MODEL}")
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr, json.loads(signature_path(root, MODEL).read_text())
+
+
+def record_again(rehearsed: Rehearsed) -> Path | None:
+    """What a push does to the file."""
+    root = rehearsed.rehearsal.root
+    return record_signature(root, load_catalog(root, "dev").models[MODEL])
+
+
+def ask(rehearsed: Rehearsed, **row: Any) -> Reply:
+    body = json.dumps({"instances": [row]}).encode()
+    return rehearsed.door.post(f"/v1/models/{MODEL}/predictions", body)
+
+
+def rows(rehearsed: Rehearsed, ids: list[str], source: str = "predictions") -> list[dict[str, Any]]:
+    """Every column of these requests, in their order, once all are in the log."""
+
+    def found() -> list[dict[str, Any]] | None:
+        flush(rehearsed.cloud)
+        told = athena.run(rehearsed.rehearsal.target, MODEL, f"SELECT * FROM {source}").rows
+        by_id = {row["request_id"]: row for row in told}
+        return [by_id[each] for each in ids] if set(ids) <= set(by_id) else None
+
+    return until(found, f"{len(ids)} requests in the log")
+
+
+def made(rehearsed: Rehearsed) -> dict[str, Any]:
+    """When each thing was made that a growing signature may not make anew; and when the endpoint was last touched."""
+    client = rehearsed.client
+    endpoint = client("sagemaker").describe_endpoint(EndpointName=LOG)
+    stream = client("firehose").describe_delivery_stream(DeliveryStreamName=f"{LOG}-predictions")
+    tables = client("glue").get_tables(DatabaseName=DATABASE)["TableList"]
+    return {
+        "endpoint": (endpoint["EndpointConfigName"], endpoint["CreationTime"], endpoint["LastModifiedTime"]),
+        "stream": stream["DeliveryStreamDescription"]["CreateTimestamp"],
+        **{each["Name"]: each["CreateTime"] for each in tables},
+    }
+
+
+def columns(rehearsed: Rehearsed, table: str) -> list[str]:
+    found = rehearsed.client("glue").get_table(DatabaseName=DATABASE, Name=table)["Table"]
+    return [each["Name"] for each in found["StorageDescriptor"]["Columns"]]
+
+
+def test_a_push_writes_the_file_once(rehearsed: Rehearsed) -> None:
+    said, logged = push(rehearsed)
+    assert "wrote stacks/models/loan.signature.json" in said
+    assert logged == {
+        "schema": 1,
+        "model": "loan",
+        "inputs": [
+            {"name": "amount", "type": "double", "pii": "keep"},
+            {"name": "tax_number", "type": "string", "pii": "drop"},
+        ],
+        "outputs": [{"name": "granted", "type": "boolean", "pii": "keep"}],
+    }
+    before = signature_path(rehearsed.rehearsal.root, MODEL).stat()
+    assert record_again(rehearsed) is None
+    after = signature_path(rehearsed.rehearsal.root, MODEL).stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_a_signature_grows_and_old_rows_stay_readable(rehearsed: Rehearsed) -> None:
+    root = rehearsed.rehearsal.root
+    old = [ask(rehearsed, amount=50.0), ask(rehearsed, amount=500, tax_number="1")]
+    assert ask(rehearsed, amount=1.0, months=3).status == 400
+    assert [reply.status for reply in old] == [200, 200]
+    old_ids = [reply.request_id for reply in old]
+    assert [row["output_granted"] for row in rows(rehearsed, old_ids)] == ["[true]", "[false]"]
+    before, old_columns = made(rehearsed), columns(rehearsed, "records")
+
+    declare(root, SECOND)
+    done = up(rehearsed)
+    assert done.changes.get("replace", 0) == done.changes.get("delete", 0) == 0
+    assert made(rehearsed) == before
+    assert {"records", "predictions"} < before.keys()
+    assert done.changes.get("update", 0) > 0
+    for table in ("records", "predictions"):
+        now = columns(rehearsed, table)
+        assert {"input_months", "input_email", "output_score"} <= set(now)
+        assert set(old_columns) - {"day", "hour"} <= set(now)
+    assert quiet(up(rehearsed))
+
+    new = [
+        ask(rehearsed, amount=50.0),
+        ask(rehearsed, amount=60.0, months=3, email="zoe@example.org"),
+        ask(rehearsed, amount=70.0, months=None),
+    ]
+    assert [reply.status for reply in new] == [200, 200, 200]
+    ids = [*old_ids, *(reply.request_id for reply in new)]
+    for source in ("records", "predictions"):
+        found = rows(rehearsed, ids, source)
+        assert [row["input_amount"] for row in found] == ["[50.0]", "[500.0]", "[50.0]", "[60.0]", "[70.0]"]
+        assert [row["output_granted"] for row in found] == ["[true]", "[false]", "[true]", "[true]", "[true]"]
+        # Not logged then; logged and left out; there.
+        assert [row["input_months"] for row in found] == [None, None, "[null]", "[3]", "[null]"]
+        assert [row["output_score"] for row in found] == [None, None, "[50.0]", "[20.0]", "[70.0]"]
+        assert [row["input_email"] is None for row in found] == [True, True, False, False, False]
+        assert len(found[3]["input_email"]) == 34
+        assert {row["version"] for row in found} == {"1"}
+    [counted] = athena.run(
+        rehearsed.rehearsal.target,
+        MODEL,
+        "SELECT count(*) AS n, count(output_score) AS scored FROM predictions WHERE status = 200",
+    ).rows
+    assert counted["n"] - counted["scored"] >= 2
+    assert counted["scored"] == 3
+
+
+def test_the_next_push_adds_what_is_new(rehearsed: Rehearsed) -> None:
+    path = signature_path(rehearsed.rehearsal.root, MODEL)
+    assert record_again(rehearsed) == path
+    assert record_again(rehearsed) is None
+    logged = json.loads(path.read_text())
+    assert [field["name"] for field in logged["inputs"]] == ["amount", "tax_number", "months", "email"]
+    assert [(field["name"], field["pii"]) for field in logged["outputs"]] == [("granted", "keep"), ("score", "keep")]
+
+
+REFUSED = {
+    "removed": ("    - {name: amount, type: double}\n", "", "amount (double) is gone", "no such field"),
+    "an output removed": ("    - {name: score, type: double}\n", "", "score (double) is gone", "no such field"),
+    "renamed": ("name: amount,", "name: amount_eur,", "amount (double) is gone", "did you mean amount_eur?"),
+    "retyped": ("amount, type: double", "amount, type: string", "another type", "got string; allowed: double"),
+    "an array": ("months, type: integer", "months, type: array<integer>", "another type", "allowed: integer"),
+    "drop to clear": (", pii: drop", "", "another treatment of personal data", "got keep; allowed: drop"),
+    "hash to drop": ("pii: hash", "pii: drop", "another treatment of personal data", "got drop; allowed: hash"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "said", "detail"), REFUSED.values(), ids=REFUSED)
+def test_what_would_make_rows_unreadable_is_refused_before_anything_is_deployed(
+    rehearsed: Rehearsed, old: str, new: str, said: str, detail: str
+) -> None:
+    root = rehearsed.rehearsal.root
+    calls = len(rehearsed.cloud.journal.entries())
+    assert SECOND.count(old) == 1
+    declare(root, SECOND.replace(old, new))
+    try:
+        with pytest.raises(CatalogError) as refused:
+            up(rehearsed)
+    finally:
+        declare(root, SECOND)
+    [problem] = refused.value.problems
+    text = str(problem)
+    assert text.startswith("stacks/models/loan.yaml:")
+    for part in (said, detail, "(stacks/models/loan.signature.json)", "; allowed: ", "; fix: "):
+        assert part in text
+    assert len(rehearsed.cloud.journal.entries()) == calls
+
+
+def test_the_command_refuses_it_too(rehearsed: Rehearsed) -> None:
+    root = rehearsed.rehearsal.root
+    before = signature_path(root, MODEL).read_bytes()
+    declare(root, SECOND.replace("amount, type: double", "amount, type: string"))
+    try:
+        done = mainstage(root, "up", "--env", "dev")
+    finally:
+        declare(root, SECOND)
+    assert done.returncode == 1
+    assert "amount has been logged with another type" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert signature_path(root, MODEL).read_bytes() == before
+
+
+DAMAGED = {
+    "empty": b"",
+    "cut": b"{",
+    "in conflict": b"<<<<<<< HEAD\n{}\n=======\n",
+    "of another model": b'{"schema": 1, "model": "iris", "inputs": [], "outputs": []}',
+    "edited by hand": b'{"schema": 1, "model": "loan", "inputs": [{"name": "amount"}], "outputs": []}',
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_file_is_refused_and_names_itself(rehearsed: Rehearsed, damage: bytes) -> None:
+    path = signature_path(rehearsed.rehearsal.root, MODEL)
+    before = path.read_bytes()
+    path.write_bytes(damage)
+    try:
+        with pytest.raises(CatalogError) as refused:
+            up(rehearsed)
+    finally:
+        path.write_bytes(before)
+    [problem] = refused.value.problems
+    assert str(problem).startswith("stacks/models/loan.signature.json:1: ")
+    assert "is no record of a signature: " in str(problem)
+    assert "git checkout" in str(problem)
+
+
+def test_without_the_file_everything_goes_and_a_push_writes_it_again(rehearsed: Rehearsed) -> None:
+    path = signature_path(rehearsed.rehearsal.root, MODEL)
+    before = path.read_bytes()
+    path.unlink()
+    assert quiet(up(rehearsed))
+    assert record_again(rehearsed) == path
+    fields = json.loads(path.read_bytes())
+    assert fields["inputs"] == json.loads(before)["inputs"]
+    assert [field["name"] for field in fields["outputs"]] == ["score", "granted"]
