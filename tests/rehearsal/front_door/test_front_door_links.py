@@ -7,7 +7,9 @@ Changes of routes, integrations and stages hold at once here; AWS deploys them w
 from __future__ import annotations
 
 import base64
+import io
 import json
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -286,13 +288,50 @@ def test_an_endpoint_that_was_deleted_is_503_and_logged(rehearsed: Rehearsed) ->
     assert rehearsed.ask().status == 200
 
 
+def package_of(**files: str) -> bytes:
+    """A deployment package with these modules of mainstage_runtime."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as package:
+        for name, text in {"__init__": "", **files}.items():
+            package.writestr(f"mainstage_runtime/{name}.py", text)
+    return buffer.getvalue()
+
+
+def deployed_package() -> bytes:
+    code = get_backend("111111111111", "eu-west-1").get_function(FUNCTION).code["ZipFile"]
+    return base64.b64decode(code) if isinstance(code, str) else code
+
+
+def test_what_answers_is_the_package_that_is_deployed(rehearsed: Rehearsed) -> None:
+    update, before = rehearsed.client("lambda").update_function_code, deployed_package()
+    hello = 'def handler(event, context):\n    return {"statusCode": 202, "body": event["routeKey"]}\n'
+    with changed(
+        lambda: update(FunctionName=FUNCTION, ZipFile=package_of(front_door=hello)),
+        lambda: update(FunctionName=FUNCTION, ZipFile=before),
+    ):
+        reply = rehearsed.ask()
+        assert (reply.status, reply.body.decode()) == (202, ROUTE_KEY)
+    assert rehearsed.ask().status == 200
+
+
+def test_a_handler_that_is_not_in_the_package_is_500(rehearsed: Rehearsed) -> None:
+    update = rehearsed.client("lambda").update_function_configuration
+    with changed(
+        lambda: update(FunctionName=FUNCTION, Handler="mainstage_runtime.nowhere.handler"),
+        lambda: update(FunctionName=FUNCTION, Handler="mainstage_runtime.front_door.handler"),
+    ):
+        reply = rehearsed.ask()
+        assert answered(reply) == SERVER_ERROR
+    assert "No module named 'mainstage_runtime.nowhere'" in access_line(rehearsed, reply)["integrationError"]
+    assert rehearsed.ask().status == 200
+
+
 def test_a_function_that_was_deleted_is_500_and_another_of_its_name_needs_its_permission(rehearsed: Rehearsed) -> None:
     """The function's policy goes with the function."""
     functions_client = rehearsed.client("lambda")
     described = functions_client.get_function_configuration(FunctionName=FUNCTION)
     [statement] = json.loads(functions_client.get_policy(FunctionName=FUNCTION)["Policy"])["Statement"]
-    code = get_backend("111111111111", "eu-west-1").get_function(FUNCTION).code["ZipFile"]
-    package = base64.b64decode(code) if isinstance(code, str) else code
+    package = deployed_package()
     taken = ("FunctionName", "Role", "Handler", "Runtime", "Timeout", "MemorySize", "KMSKeyArn", "Architectures")
     kept = {name: described[name] for name in taken}
     kept["Environment"] = {"Variables": described["Environment"]["Variables"]}

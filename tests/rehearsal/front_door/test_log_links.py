@@ -3,16 +3,18 @@ the change and after it was undone. Predictions succeed all the while."""
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from links import BUCKET, DELIVERY_ROLE, ROLE, STREAM, changed, without_statement
-from rehearsed import LOG, Rehearsed, until
+from links import BUCKET, DELIVERY_ROLE, FUNCTION, ROLE, STREAM, changed, without_statement
+from rehearsed import LOG, Rehearsed, kill_9, until
 
 from infra.predictions import athena
+from infra.rehearsal.cloud import functions
 from infra.rehearsal.cloud.overlay.firehose_delivery import flush, waiting
 
 SPOOL = f"{LOG}-spool"
@@ -45,10 +47,10 @@ def spooled(rehearsed: Rehearsed) -> int:
 
 @contextmanager
 def replay_off(rehearsed: Rehearsed) -> Iterator[None]:
-    functions = rehearsed.client("lambda")
+    client = rehearsed.client("lambda")
     queue = f"arn:aws:sqs:eu-west-1:111111111111:{SPOOL}"
-    [mapping] = functions.list_event_source_mappings(EventSourceArn=queue)["EventSourceMappings"]
-    update = functions.update_event_source_mapping
+    [mapping] = client.list_event_source_mappings(EventSourceArn=queue)["EventSourceMappings"]
+    update = client.update_event_source_mapping
     with changed(
         lambda: update(UUID=mapping["UUID"], Enabled=False), lambda: update(UUID=mapping["UUID"], Enabled=True)
     ):
@@ -102,8 +104,10 @@ def test_a_spool_that_was_deleted_is_missed_only_when_firehose_is_too(rehearsed:
         sqs.create_queue(QueueName=SPOOL, Attributes=attributes)
 
     before, failed = rehearsed.log_metric("Spooled"), rehearsed.log_metric("LogFailed")
+    handed = rehearsed.log_metric("HandedOver")
     with changed(lambda: sqs.delete_queue(QueueUrl=url), made):
         kept = rehearsed.served()
+        counted(rehearsed, "HandedOver", handed, 1)
         with without_statement(rehearsed, ROLE, "PutRecords"):
             lost = rehearsed.served()
             counted(rehearsed, "LogFailed", failed, 1)
@@ -140,7 +144,9 @@ def test_a_stream_that_was_deleted_and_made_again(rehearsed: Rehearsed) -> None:
     assert replayed(rehearsed, rehearsed.served()) == {False}
 
 
-def test_a_key_that_is_disabled_stops_the_log_and_no_prediction(rehearsed: Rehearsed) -> None:
+def test_a_key_that_is_disabled_stops_the_log_and_no_prediction_of_an_environment_that_runs(
+    rehearsed: Rehearsed,
+) -> None:
     """Stream and spool have the same key, so neither takes the record: it is lost and counted. SQS may go on for the
     five minutes that it reuses a data key (unconfirmed). What Firehose held already arrives when the key is back."""
     kms = rehearsed.client("kms")
@@ -159,6 +165,10 @@ def test_a_key_that_is_disabled_stops_the_log_and_no_prediction(rehearsed: Rehea
         firehose = rehearsed.client("firehose")
         with pytest.raises(firehose.exceptions.InvalidKMSResourceException, match="DisabledException"):
             firehose.put_record(DeliveryStreamName=STREAM, Record={"Data": b"{}"})
+        # A new environment cannot read its variables; API Gateway answers 500 for Lambda's KMSDisabledException.
+        kill_9(functions.pids(rehearsed.cloud, FUNCTION))
+        until(lambda: not functions.pids(rehearsed.cloud, FUNCTION) or None, "the environment is gone")
+        assert rehearsed.ask().status == 500
     after = rehearsed.served()
     found = rehearsed.wait_for_log([*held, *after])
     assert not set(lost) & set(found)
@@ -214,3 +224,27 @@ def test_a_bucket_that_refuses_the_delivery_role(rehearsed: Rehearsed) -> None:
         lambda: s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy)),
     )
     waits_and_arrives(rehearsed, broken, "S3.AccessDenied")
+
+
+def test_a_delivery_role_that_may_not_call_the_transform(rehearsed: Rehearsed) -> None:
+    """After its repetitions Firehose puts the records, as they came, under the error prefix, and says why."""
+    s3, prefix = rehearsed.client("s3"), f"rejected/{LOG}/processing-failed/"
+
+    def rejected() -> dict[str, dict[str, Any]]:
+        """The error records by their request's id."""
+        found = s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
+        texts = [s3.get_object(Bucket=BUCKET, Key=each["Key"])["Body"].read() for each in found]
+        lines = [json.loads(line) for text in texts for line in text.splitlines()]
+        return {json.loads(base64.b64decode(line["rawData"]))["request_id"]: line for line in lines}
+
+    rehearsed.in_log()
+    handed = rehearsed.log_metric("HandedOver")
+    with without_statement(rehearsed, DELIVERY_ROLE, "Transform"):
+        [refused] = rehearsed.served()
+        counted(rehearsed, "HandedOver", handed, 1)
+        assert flush(rehearsed.cloud, STREAM) == 0
+    line = rejected()[refused]
+    assert (line["errorCode"], line["attemptsMade"]) == ("Lambda.InvokeAccessDenied", 4)
+    after = rehearsed.served()
+    assert refused not in rehearsed.wait_for_log(after)
+    assert after[0] not in rejected()
