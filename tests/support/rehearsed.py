@@ -12,6 +12,7 @@ from typing import Any
 
 from infra.front_door import FrontDoor, Reply
 from infra.predictions import athena
+from infra.rehearsal.cloud import functions
 from infra.rehearsal.cloud.cloud import Cloud
 from infra.rehearsal.cloud.overlay.firehose_delivery import flush
 from infra.rehearsal.rehearse import Rehearsal
@@ -96,7 +97,8 @@ class Rehearsed:
         return sum(point["Sum"] for point in points)
 
     def log_metric(self, name: str) -> float:
-        """A metric of the front door or of the log's functions."""
+        """A metric of the front door or of the log's functions, with all that they have printed so far."""
+        functions.flush(self.cloud)
         return self.metric("Mainstage", name, LogName=LOG)
 
 
