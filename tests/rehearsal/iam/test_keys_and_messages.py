@@ -63,6 +63,18 @@ class TestKms:
         client.encrypt(KeyId=key, Plaintext=b"x")
         assert refused(client.encrypt, KeyId=account.make_key(), Plaintext=b"x")[0] == "AccessDeniedException"
 
+    def test_the_key_of_an_alias_allows_its_change_and_its_end(self, account: Any, refused: Refused) -> None:
+        key, other = account.make_key(), account.make_key()
+        account.kms.create_alias(AliasName="alias/models", TargetKeyId=key)
+        names = ["kms:DeleteAlias", "kms:UpdateAlias"]
+        alias = f"arn:aws:kms:{account.kms.meta.region_name}:{account.id}:alias/models"
+        client = account.acting(account.allow(names, [alias, other])).client("kms")
+        for call, members in ((client.delete_alias, {}), (client.update_alias, {"TargetKeyId": other})):
+            assert key in refused(call, AliasName="alias/models", **members)[1]
+        account.grant(account.allow(names, [alias, other, key]))
+        client.update_alias(AliasName="alias/models", TargetKeyId=other)
+        client.delete_alias(AliasName="alias/models")
+
     def test_a_missing_key_is_said_to_be_missing(self, account: Any, refused: Refused) -> None:
         client = account.acting(account.allow("kms:*")).client("kms")
         missing = "00000000-0000-0000-0000-000000000000"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from infra.rehearsal.cloud.api import Call
 from infra.rehearsal.cloud.iam.identities import role_path, user_path
-from infra.rehearsal.cloud.iam.keys import key_arn, key_of_ciphertext
+from infra.rehearsal.cloud.iam.keys import find_key, key_arn, key_of_ciphertext
 from infra.rehearsal.cloud.iam.need import Need, arn
 
 Resources = Callable[[Call], Sequence[str]]
@@ -120,6 +120,11 @@ def _kms(call: Call) -> Sequence[str]:
     found = [key_arn(call, params[name]) for name in ("KeyId", "TargetKeyId") if params.get(name)]
     if params.get("AliasName"):
         found.append(arn(call, "kms", params["AliasName"]))
+        # The key that an alias stands for has to allow its end too, and its turn to another key (KMS Developer Guide,
+        # "Controlling access to aliases").
+        known = find_key(call.account_id, call.region, params["AliasName"])
+        if known is not None and call.operation in ("DeleteAlias", "UpdateAlias") and known.arn not in found:
+            found.append(known.arn)
     if call.operation == "Decrypt" and not found:
         found.append(key_arn(call, key_of_ciphertext(params["CiphertextBlob"])))
     return found
