@@ -287,6 +287,8 @@ def test_nothing_personal_is_stored_anywhere(rehearsed: Rehearsed) -> None:
         "query": 200,
     }
     wait_for(rehearsed, ids)
+    for source in ("predictions", "records"):
+        athena.run(rehearsed.rehearsal.target, MODEL, f"SELECT * FROM {source}")
 
     found = list(pieces(rehearsed.rehearsal))
     # The search finds what was not hidden, in each kind of store that holds records.
