@@ -195,15 +195,15 @@ def _athena(call: Call) -> Sequence[str]:
     query, where the call names one of those (Service Authorization Reference, Amazon Athena)."""
     from infra.rehearsal.cloud.overlay.athena_store import athena_of  # the overlay imports this package
 
-    params, athena = call.params, athena_of(call.cloud)
+    params = call.params
     if params.get("ResourceARN"):
         return [params["ResourceARN"]]
     names = {params.get("WorkGroup") or (params.get("Name") if "WorkGroup" in call.operation else None)}
-    for query_id in (params.get("QueryExecutionId"), *(params.get("QueryExecutionIds") or ())):
-        execution = athena.executions.get((call.region, query_id or ""))
+    for query_id in filter(None, (params.get("QueryExecutionId"), *(params.get("QueryExecutionIds") or ()))):
+        execution = athena_of(call.cloud).executions.get((call.region, query_id))
         names.add(execution.workgroup if execution is not None else None)
-    for query_id in (params.get("NamedQueryId"), *(params.get("NamedQueryIds") or ())):
-        names.add(athena.named.get((call.region, query_id or ""), {}).get("WorkGroup"))
+    for query_id in filter(None, (params.get("NamedQueryId"), *(params.get("NamedQueryIds") or ()))):
+        names.add(athena_of(call.cloud).named.get((call.region, query_id), {}).get("WorkGroup"))
     if call.operation == "ListWorkGroups":
         return []
     return [arn(call, "athena", f"workgroup/{name}") for name in sorted(filter(None, names)) or ["primary"]]
