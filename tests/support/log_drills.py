@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rehearsed import LOG, Rehearsed, until
+from rehearsed import LOG, Rehearsed, kill_9, until
 
 from infra.front_door import Reply
 from infra.rehearsal.cloud import functions
@@ -116,6 +116,13 @@ class Clients:
         """Returns when they were answered that often again."""
         wanted = len(self.ids) + count
         until(lambda: len(self.ids) >= wanted or None, f"{count} more answers")
+
+
+def kill_function(rehearsed: Rehearsed, function: str) -> None:
+    """Kills every environment of a function, as it is, and returns when the host has noticed."""
+    pids = set(functions.pids(rehearsed.cloud, function))
+    kill_9(pids)
+    until(lambda: not pids & set(functions.pids(rehearsed.cloud, function)) or None, "the ends noticed")
 
 
 def logged_once(rehearsed: Rehearsed, ids: Iterable[str]) -> None:

@@ -36,8 +36,10 @@ def test_what_was_delivered_is_skipped_by_the_next_process(tmp_path: Path) -> No
     again = Delivered(journal.folder)
     assert again.before() == {0, 1, 3}
     assert [entry.data for entry in Reader(journal.folder, again.before()).read()] == [b"2", b"4"]
-    again.note([2, 4])
-    assert journal.waiting() == 0
+    again.note([4])
+    assert [journal.waiting(before) for before in range(7)] == [0, 0, 0, 1, 1, 1, 1]
+    again.note([2])
+    assert journal.waiting() == journal.waiting(3) == 0
 
 
 def test_an_entry_that_is_not_whole_yet_waits(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from log_drills import (
     LossAlarm,
     exchanged,
     invokes,
+    kill_function,
     lines,
     logged_once,
     planted,
@@ -200,7 +201,7 @@ def test_a_transform_killed_at_work_in_the_middle_of_traffic(rehearsed: Rehearse
         delivery = threading.Thread(target=flush, args=(rehearsed.cloud, STREAM), daemon=True)
         delivery.start()
         until(lambda: lines(rehearsed, TRANSFORM, "drill: done") > done or None, "a transform at work")
-        kill_9(functions.pids(rehearsed.cloud, TRANSFORM))
+        kill_function(rehearsed, TRANSFORM)
         clients.more(5)
     delivery.join(30)
     assert clients.others == []
@@ -214,7 +215,7 @@ def test_a_replay_killed_at_work_in_the_middle_of_traffic(rehearsed: Rehearsed) 
         with planted(rehearsed, "firehose", "PutRecord", DOWN):
             clients.more(5)
             until(lambda: lines(rehearsed, REPLAY, "drill: done") or None, "a replay at work")
-            kill_9(functions.pids(rehearsed.cloud, REPLAY))
+            kill_function(rehearsed, REPLAY)
             clients.more(5)
         functions.flush(rehearsed.cloud)
     assert clients.others == []
@@ -238,7 +239,7 @@ def test_a_front_door_killed_between_reply_and_put_is_a_loss_that_is_counted(reh
     with planted(rehearsed, "firehose", "PutRecord", DOWN, delay_seconds=2.0, times=1) as fault:
         [request_id] = rehearsed.served(1)
         until(lambda: fault.hits or None, "the put under way")
-        kill_9(functions.pids(rehearsed.cloud, FRONT_DOOR))
+        kill_function(rehearsed, FRONT_DOOR)
     until(lambda: rehearsed.log_metric("Served") == served + 1 or None, "the reply counted")
     [other] = rehearsed.served(1)
     logged_once(rehearsed, [other])

@@ -80,10 +80,11 @@ class Journal:
             self.next = number
             return first
 
-    def waiting(self) -> int:
-        """Records that are acknowledged and not delivered yet."""
+    def waiting(self, before: int | None = None) -> int:
+        """Records that are acknowledged and not delivered yet. before: only those with a lower number."""
         with self._lock:
-            return self.next - self._delivered.count()
+            end = self.next if before is None else min(before, self.next)
+            return end - self._delivered.count(end)
 
     def close(self) -> None:
         with self._lock:
@@ -101,16 +102,23 @@ class DeliveredCount:
     def __init__(self, folder: Path):
         self._path = folder / "delivered"
         self._position = 0
-        self._count = 0
+        self._low = 0
+        """All records below are delivered."""
+        self._above: dict[int, int] = {}
+        """Ranges above that, each first number with its end."""
 
-    def count(self) -> int:
+    def count(self, before: int) -> int:
+        """Of the records with a lower number."""
         if self._path.exists():
             with self._path.open("rb") as file:
                 file.seek(self._position)
                 for first, end in _ranges(file.read()):
-                    self._count += end - first
+                    self._above[first] = end
                     self._position += _RANGE.size
-        return self._count
+        while self._low in self._above:
+            self._low = self._above.pop(self._low)
+        parts = (min(end, before) - first for first, end in self._above.items() if first < before)
+        return min(self._low, before) + sum(parts)
 
 
 def _ranges(content: bytes) -> Iterator[tuple[int, int]]:

@@ -208,7 +208,7 @@ class Environment:
         """Hands the invocation over. Gone when the process has ended meanwhile."""
         with self._lock:
             phase = self._phase
-            if phase.ended or phase.runtime_waiting is None:
+            if phase.ended or phase.runtime_waiting is None or self._dead():
                 raise Gone
             phase.current = invocation
             runtime, phase.runtime_waiting = phase.runtime_waiting, None
@@ -235,6 +235,15 @@ class Environment:
                 one.sendall(event(invocation, deadline_ms, trace))
             runtime.sendall(answer(200, invocation.payload, headers))
         invocation.payload = b""
+
+    def _dead(self) -> bool:
+        """Whether the process has ended, which its waiter may not have noticed yet."""
+        if not hasattr(os, "waitid"):
+            return False
+        try:
+            return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+        except ChildProcessError:  # reaped
+            return True
 
     def time_out(self, invocation: Invocation) -> bool:
         """Ends the process when it is still busy with this invocation. False when it is not."""

@@ -20,11 +20,12 @@ def flush(cloud: Cloud, stream_name: str | None = None, timeout_seconds: float =
     deadline = time.monotonic() + timeout_seconds
     left = 0
     for stream in _streams(cloud, stream_name):
-        while (waiting := stream.journal.waiting()) and time.monotonic() < deadline:
+        before = stream.journal.next
+        while stream.journal.waiting(before) and time.monotonic() < deadline:
             stream.process.flush(max(0.0, deadline - time.monotonic()))
-            if stream.journal.waiting():
+            if stream.journal.waiting(before):
                 time.sleep(0.05)
-        left += min(waiting, stream.journal.waiting())
+        left += stream.journal.waiting(before)
     return left
 
 
