@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -205,6 +206,17 @@ def test_the_printed_command_works(served: Served) -> None:
     assert "emulated AWS at http://127.0.0.1:" in done.stderr
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_printed_curl_line_works_as_it_is_pasted(served: Served) -> None:
+    [line] = [line for line in (served.root / "rehearse.log").read_text().splitlines() if line.startswith("  curl ")]
+    if "--aws-sigv4" not in subprocess.run(["curl", "--help", "all"], capture_output=True, text=True).stdout:
+        pytest.skip("this curl does not sign requests")
+    done = subprocess.run(["sh", "-c", f"{line} --silent --show-error"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    [prediction] = json.loads(done.stdout)["predictions"]
+    assert prediction["species"] in {"setosa", "versicolor", "virginica"}
+
+
 @pytest.mark.timeout(240)
 def test_up_again_changes_nothing_and_a_changed_file_changes_that(served: Served) -> None:
     done = served.run("up", "--env", "dev", "--json")
@@ -216,15 +228,11 @@ def test_up_again_changes_nothing_and_a_changed_file_changes_that(served: Served
     stack = served.root / "stacks" / "Pulumi.platform-dev.yaml"
     text = stack.read_text()
     stack.write_text(text.replace("capture:\n    retention_days: 30", "capture:\n    retention_days: 31"))
-    try:
-        done = served.run("up", "--env", "dev", "--json")
-        assert done.returncode == 0, done.stderr
-        platform = json.loads(done.stdout)[0]["changes"]
-        assert platform["update"] == 1
-        assert not platform.get("replace")
-    finally:
-        stack.write_text(text)
-        assert served.run("up", "--env", "dev").returncode == 0
+    done = served.run("up", "--env", "dev", "--json")
+    assert done.returncode == 0, done.stderr
+    platform = json.loads(done.stdout)[0]["changes"]
+    assert platform["update"] == 1
+    assert not platform.get("replace")
 
 
 def test_up_for_another_environment_says_so(served: Served) -> None:
@@ -271,8 +279,6 @@ def test_a_mistake_is_one_line_and_no_traceback(served: Served, words: tuple[str
     assert done.returncode == 1
     assert said in done.stderr
     assert "Traceback" not in done.stderr
-    in_json = served.run(*words, "--json")
-    assert said in json.loads(in_json.stdout)["error"]
 
 
 def test_only_the_pointers_key_opens_it(served: Served) -> None:
