@@ -7,7 +7,11 @@ One rehearsal of a small model of its own; the tests go from its first signature
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +150,25 @@ def made(rehearsed: Rehearsed) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def traffic(rehearsed: Rehearsed) -> Iterator[list[Reply]]:
+    """Asks one request after the other until the block ends; gives the replies."""
+    replies: list[Reply] = []
+    over = threading.Event()
+
+    def run() -> None:
+        while not over.is_set():
+            replies.append(ask(rehearsed, amount=float(len(replies))))
+
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run)
+        try:
+            yield replies
+        finally:
+            over.set()
+        running.result()
+
+
 def columns(rehearsed: Rehearsed, table: str) -> list[str]:
     found = rehearsed.client("glue").get_table(DatabaseName=DATABASE, Name=table)["Table"]
     return [each["Name"] for each in found["StorageDescriptor"]["Columns"]]
@@ -169,34 +192,82 @@ def test_a_push_writes_the_file_once(rehearsed: Rehearsed) -> None:
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
-def test_a_signature_grows_and_old_rows_stay_readable(rehearsed: Rehearsed) -> None:
-    root = rehearsed.rehearsal.root
-    old = [ask(rehearsed, amount=50.0), ask(rehearsed, amount=500, tax_number="1")]
-    assert ask(rehearsed, amount=1.0, months=3).status == 400
-    assert [reply.status for reply in old] == [200, 200]
-    old_ids = [reply.request_id for reply in old]
-    assert [row["output_granted"] for row in rows(rehearsed, old_ids)] == ["[true]", "[false]"]
-    before, old_columns = made(rehearsed), columns(rehearsed, "records")
+@dataclass
+class Growth:
+    """What was before the signature grew, and what `up` did."""
 
-    declare(root, SECOND)
-    done = up(rehearsed)
-    assert done.changes.get("replace", 0) == done.changes.get("delete", 0) == 0
-    assert made(rehearsed) == before
-    assert {"records", "predictions"} < before.keys()
-    assert done.changes.get("update", 0) > 0
+    old: list[Reply]
+    before: dict[str, Any]
+    columns: list[str]
+    meanwhile: list[Reply]
+    """Replies to requests that were sent all the while."""
+    done: StackReport
+    calls: list[str]
+    """What was changed, in its order."""
+
+
+@pytest.fixture(scope="module")
+def grown(rehearsed: Rehearsed) -> Growth:
+    """Predictions under the first signature, then the second one deployed."""
+    record_again(rehearsed)
+    old = [ask(rehearsed, amount=50.0), ask(rehearsed, amount=500, tax_number="1")]
+    assert [reply.status for reply in old] == [200, 200]
+    assert ask(rehearsed, amount=1.0, months=3).status == 400
+    found = rows(rehearsed, [reply.request_id for reply in old])
+    assert [row["output_granted"] for row in found] == ["[true]", "[false]"]
+    before, old_columns = made(rehearsed), columns(rehearsed, "records")
+    entries = len(rehearsed.cloud.journal.entries())
+    declare(rehearsed.rehearsal.root, SECOND)
+    with traffic(rehearsed) as meanwhile:
+        done = up(rehearsed)
+    calls = [
+        " ".join([each.operation, *each.params.values()])
+        for each in rehearsed.cloud.journal.entries()[entries:]
+        if each.operation in ("UpdateTable", "UpdateFunctionCode")
+    ]
+    return Growth(old, before, old_columns, meanwhile, done, calls)
+
+
+@pytest.fixture(scope="module")
+def recorded(rehearsed: Rehearsed, grown: Growth) -> Path:
+    """The file with both signatures in it."""
+    record_again(rehearsed)
+    return signature_path(rehearsed.rehearsal.root, MODEL)
+
+
+def test_a_signature_grows_in_place(rehearsed: Rehearsed, grown: Growth) -> None:
+    assert grown.done.changes.get("replace", 0) == grown.done.changes.get("delete", 0) == 0
+    assert grown.done.changes.get("update", 0) > 0
+    assert made(rehearsed) == grown.before
+    assert {"records", "predictions"} < grown.before.keys()
     for table in ("records", "predictions"):
         now = columns(rehearsed, table)
         assert {"input_months", "input_email", "output_score"} <= set(now)
-        assert set(old_columns) - {"day", "hour"} <= set(now)
+        assert set(grown.columns) <= set(now)
     assert quiet(up(rehearsed))
 
+
+def test_nobody_gets_what_he_does_not_know_yet_while_it_grows(rehearsed: Rehearsed, grown: Growth) -> None:
+    """The front door after the table and the transform. Whoever asked meanwhile was answered and is logged."""
+    table, transform, front_door = (
+        next(index for index, call in enumerate(grown.calls) if call.startswith(start))
+        for start in ("UpdateTable", f"UpdateFunctionCode {LOG}-transform", f"UpdateFunctionCode {LOG}-front-door")
+    )
+    assert max(table, transform) < front_door
+    assert {reply.status for reply in grown.meanwhile} == {200}
+    ids = [reply.request_id for reply in grown.meanwhile]
+    assert len(rows(rehearsed, ids)) == len(ids) > 3
+    assert rehearsed.metric("Mainstage", "Rejected", LogName=LOG) == 0
+
+
+def test_old_rows_stay_readable_beside_new_ones(rehearsed: Rehearsed, grown: Growth) -> None:
     new = [
         ask(rehearsed, amount=50.0),
         ask(rehearsed, amount=60.0, months=3, email="zoe@example.org"),
         ask(rehearsed, amount=70.0, months=None),
     ]
     assert [reply.status for reply in new] == [200, 200, 200]
-    ids = [*old_ids, *(reply.request_id for reply in new)]
+    ids = [reply.request_id for reply in (*grown.old, *new)]
     for source in ("records", "predictions"):
         found = rows(rehearsed, ids, source)
         assert [row["input_amount"] for row in found] == ["[50.0]", "[500.0]", "[50.0]", "[60.0]", "[70.0]"]
@@ -207,20 +278,11 @@ def test_a_signature_grows_and_old_rows_stay_readable(rehearsed: Rehearsed) -> N
         assert [row["input_email"] is None for row in found] == [True, True, False, False, False]
         assert len(found[3]["input_email"]) == 34
         assert {row["version"] for row in found} == {"1"}
-    [counted] = athena.run(
-        rehearsed.rehearsal.target,
-        MODEL,
-        "SELECT count(*) AS n, count(output_score) AS scored FROM predictions WHERE status = 200",
-    ).rows
-    assert counted["n"] - counted["scored"] >= 2
-    assert counted["scored"] == 3
 
 
-def test_the_next_push_adds_what_is_new(rehearsed: Rehearsed) -> None:
-    path = signature_path(rehearsed.rehearsal.root, MODEL)
-    assert record_again(rehearsed) == path
+def test_the_next_push_adds_what_is_new(rehearsed: Rehearsed, recorded: Path) -> None:
     assert record_again(rehearsed) is None
-    logged = json.loads(path.read_text())
+    logged = json.loads(recorded.read_text())
     assert [field["name"] for field in logged["inputs"]] == ["amount", "tax_number", "months", "email"]
     assert [(field["name"], field["pii"]) for field in logged["outputs"]] == [("granted", "keep"), ("score", "keep")]
 
@@ -238,7 +300,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("old", "new", "said", "detail"), REFUSED.values(), ids=REFUSED)
 def test_what_would_make_rows_unreadable_is_refused_before_anything_is_deployed(
-    rehearsed: Rehearsed, old: str, new: str, said: str, detail: str
+    rehearsed: Rehearsed, recorded: Path, old: str, new: str, said: str, detail: str
 ) -> None:
     root = rehearsed.rehearsal.root
     calls = len(rehearsed.cloud.journal.entries())
@@ -257,9 +319,9 @@ def test_what_would_make_rows_unreadable_is_refused_before_anything_is_deployed(
     assert len(rehearsed.cloud.journal.entries()) == calls
 
 
-def test_the_command_refuses_it_too(rehearsed: Rehearsed) -> None:
+def test_the_command_refuses_it_too(rehearsed: Rehearsed, recorded: Path) -> None:
     root = rehearsed.rehearsal.root
-    before = signature_path(root, MODEL).read_bytes()
+    before = recorded.read_bytes()
     declare(root, SECOND.replace("amount, type: double", "amount, type: string"))
     try:
         done = mainstage(root, "up", "--env", "dev")
@@ -268,7 +330,7 @@ def test_the_command_refuses_it_too(rehearsed: Rehearsed) -> None:
     assert done.returncode == 1
     assert "amount has been logged with another type" in done.stderr
     assert "Traceback" not in done.stderr
-    assert signature_path(root, MODEL).read_bytes() == before
+    assert recorded.read_bytes() == before
 
 
 DAMAGED = {
@@ -281,8 +343,8 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("damage", DAMAGED.values(), ids=DAMAGED)
-def test_a_damaged_file_is_refused_and_names_itself(rehearsed: Rehearsed, damage: bytes) -> None:
-    path = signature_path(rehearsed.rehearsal.root, MODEL)
+def test_a_damaged_file_is_refused_and_names_itself(rehearsed: Rehearsed, recorded: Path, damage: bytes) -> None:
+    path = recorded
     before = path.read_bytes()
     path.write_bytes(damage)
     try:
@@ -296,8 +358,8 @@ def test_a_damaged_file_is_refused_and_names_itself(rehearsed: Rehearsed, damage
     assert "git checkout" in str(problem)
 
 
-def test_without_the_file_everything_goes_and_a_push_writes_it_again(rehearsed: Rehearsed) -> None:
-    path = signature_path(rehearsed.rehearsal.root, MODEL)
+def test_without_the_file_everything_goes_and_a_push_writes_it_again(rehearsed: Rehearsed, recorded: Path) -> None:
+    path = recorded
     before = path.read_bytes()
     path.unlink()
     assert quiet(up(rehearsed))
