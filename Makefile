@@ -34,7 +34,7 @@ format: install ## Put the code into its standard form
 bench: install ## Time the program, the door and a rehearsal; compare with the last run
 	@$(PY) tests/bench/run.py $(ARGS)
 
-picture: install ## Draw the README's picture again, from a real rehearsal
+picture: install ## Draw the README's pictures again, from a real rehearsal
 	@$(PY) tools/picture.py
 
 schema: install ## Write the generated files again: catalog schema, component schema, guides
