@@ -13,6 +13,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.cli import catalog, model, predict, predictions, rehearse
 from infra.cli.output import console, fail
 
+STOPPED = 130
+"""Exit code after Ctrl-C, SIGTERM or SIGHUP."""
+
 app = typer.Typer(
     name="mainstage",
     help="Your company's AI platform on AWS: rehearse it offline, bring it up, ship models onto it.",
@@ -49,9 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         signal.signal(number, _stop)
     try:
         app(args=words)
-    except KeyboardInterrupt:
-        fail("stopped; nothing is left running", as_json=as_json)
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == STOPPED:  # typer makes it of a KeyboardInterrupt
+            fail("stopped; nothing is left running")
+        raise
     except (ClientError, BotoCoreError, OSError) as error:
         fail(str(error), as_json=as_json)
         sys.exit(1)

@@ -254,5 +254,5 @@ def test_no_text_of_a_person_gets_out_of_its_quotes(run: Run, athena: Athena) ->
 def test_ctrl_c_stops_the_scan(run: Run, athena: Athena) -> None:
     athena.course = [{"State": "RUNNING"}, KeyboardInterrupt()]
     ended = run("predictions", "query", "iris", "SELECT 1")
-    assert ended.code == 130
+    assert (ended.code, ended.err) == (130, "error: stopped; nothing is left running\n")
     assert athena.stopped == ["q-1"]
