@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -143,11 +144,30 @@ def scope_of(request: HttpRequest, headers: Mapping[str, str]) -> Scope:
     return Scope(found[1], found[3], found[4])
 
 
+def service_model(service: str) -> Any:
+    """moto's model of a service, with every operation made. UnknownServiceError when there is none.
+
+    moto's `operation_model` and botocore's below it are cached under one key: for a moment botocore's own stands there,
+    without what moto's router asks for, and another thread may take it. So they are all made before anyone asks.
+    """
+    with _making_models:
+        model = get_service_model(service)
+        if service not in _made:
+            for name in model.operation_names:
+                model.operation_model(name)
+            _made.add(service)
+    return model
+
+
+_making_models = threading.Lock()
+_made: set[str] = set()
+
+
 @functools.cache
 def operation_named(service: str, operation: str) -> Operation:
     """An operation by botocore's names, in the service's main protocol. KeyError when there is none."""
     try:
-        model: Any = get_service_model(service)
+        model: Any = service_model(service)
     except UnknownServiceError:
         raise KeyError(f"botocore has no service {service!r}") from None
     if operation not in model.operation_names:
@@ -165,7 +185,7 @@ def _services(signing_name: str) -> tuple[Any, ...]:
     models = []
     for name in _SERVICES_BY_SIGNING_NAME.get(signing_name, (signing_name,)):
         try:
-            models.append(get_service_model(name))
+            models.append(service_model(name))
         except UnknownServiceError:
             continue
     return tuple(models)

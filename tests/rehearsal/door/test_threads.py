@@ -83,3 +83,15 @@ def test_a_fault_with_times_acts_that_often_whoever_calls(cloud: Cloud):
 
     with ThreadPoolExecutor(THREADS) as pool:
         assert list(pool.map(outcome, range(40))).count(False) == 5
+
+
+def test_every_operation_of_a_service_is_made_before_anyone_asks() -> None:
+    """With moto alone, a thread may find botocore's own model for a moment, which moto's router cannot use."""
+    from moto.core.model import OperationModel
+
+    from infra.rehearsal.cloud.wire import service_model
+
+    model = service_model("signer")
+    made = {key[1][0]: found for key, found in model._instance_cache.items() if key[0] == "operation_model"}
+    assert set(made) == set(model.operation_names)
+    assert {type(found) for found in made.values()} == {OperationModel}
