@@ -151,7 +151,7 @@ def service_model(service: str) -> Any:
     without what moto's router asks for, and another thread may take it. So they are all made before anyone asks.
     """
     with _making_models:
-        model = get_service_model(service)
+        model: Any = get_service_model(service)
         if service not in _made:
             for name in model.operation_names:
                 model.operation_model(name)
