@@ -7,6 +7,7 @@ import pulumi
 import pulumi_aws as aws
 
 from ._account import Account, AccountArgs, read_account, read_tags
+from ._key_policy import administered, used_through_policies
 from ._patterns import KEY_ARN, Pattern
 from ._policy import Statement, document
 from ._resolve import Reader
@@ -117,21 +118,9 @@ def key_policy(account: Account, services: tuple[str, ...]) -> list[Statement]:
     """The key's policy. The resource `*` in a key policy is the key itself."""
     root = account.role_arn("root")
     statements = [
-        Statement(
-            sid="AdministeredByThisAccount",
-            reason="policies of this account say who administers the key; without it nobody could change it",
-            principals={"AWS": [root]},
-            actions=ADMINISTRATION,
-            resources=["*"],
-            attached_to_resource=True,
-        ),
-        Statement(
-            sid="UsedThroughPoliciesOfThisAccount",
-            reason="roles read and write encrypted objects, archives, topics and queues with their own policies",
-            principals={"AWS": [root]},
-            actions=_USE,
-            resources=["*"],
-            attached_to_resource=True,
+        administered(account, ADMINISTRATION),
+        used_through_policies(
+            account, _USE, "roles read and write encrypted objects, archives, topics and queues with their own policies"
         ),
         Statement(
             sid="GrantedToAwsServicesOfThisAccount",

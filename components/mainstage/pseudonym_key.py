@@ -7,6 +7,7 @@ import pulumi
 import pulumi_aws as aws
 
 from ._account import Account, AccountArgs, read_account, read_tags
+from ._key_policy import administered, used_through_policies
 from ._patterns import KEY_ARN
 from ._policy import Statement, Text, document
 from ._resolve import Reader
@@ -70,25 +71,14 @@ def pseudonym_statement(key_arn: Text) -> Statement:
 
 
 def _key_policy(account: Account) -> list[Statement]:
-    """The key's policy. The resource `*` in a key policy is the key itself."""
-    root = account.role_arn("root")
+    """The key's policy."""
     return [
-        Statement(
-            sid="AdministeredByThisAccount",
-            reason="policies of this account say who administers the key; without it nobody could change it",
-            principals={"AWS": [root]},
-            actions=_ADMINISTRATION,
-            resources=["*"],
-            attached_to_resource=True,
-        ),
-        Statement(
-            sid="UsedThroughPoliciesOfThisAccount",
-            reason="front doors derive their secret with their own policies; nothing else is ever made with the key",
-            principals={"AWS": [root]},
-            actions=["kms:GenerateMac"],
-            resources=["*"],
-            conditions={"StringEquals": {"kms:MacAlgorithm": MAC_ALGORITHM}},
-            attached_to_resource=True,
+        administered(account, _ADMINISTRATION),
+        used_through_policies(
+            account,
+            ["kms:GenerateMac"],
+            "front doors derive their secret with their own policies; nothing else is ever made with the key",
+            {"StringEquals": {"kms:MacAlgorithm": MAC_ALGORITHM}},
         ),
     ]
 
