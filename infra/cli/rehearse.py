@@ -177,15 +177,19 @@ def render(report: Report, served: bool = False) -> Group:
     from infra.rehearsal.report import REAL
 
     head = f"[bold]{report.environment}[/bold] (account {report.account_id}, {report.region}), rehearsed offline"
-    parts: list[Any] = [head, *(_tree(each) for each in report.stacks), "", _predictions(report), *_replies(report)]
-    parts += [f"{name}: {reason}" for name, reason in report.not_served.items()]
-    parts += ["", _times(report), f"AWS calls: {report.calls_told}", ""]
+    parts: list[Any] = [head, *(_tree(each) for each in report.stacks), ""]
     for heading, lines in (("Real", REAL), ("Emulated", report.emulated)):
         parts += [f"[bold]{heading}[/bold]", *(Padding(line, (0, 0, 0, 2)) for line in lines)]
     parts += [Padding(f"[yellow]{line}[/yellow]", (0, 0, 0, 2)) for line in report.differences]
+    parts += ["", _times(report), f"AWS calls: {report.calls_told}", "", _predictions(report)]
+    if any(log.latencies for log in report.logs.values()):
+        parts.append(Padding("[dim]the clients' watch holds the way there and back as well[/dim]", (0, 0, 0, 1)))
+    parts += _replies(report)
+    parts += [f"{name}: {reason}" for name, reason in report.not_served.items()]
     if report.ok:
-        try_it = "" if served else " Keep it running and try your own model: make rehearse ARGS=--serve"
-        parts += ["", f"[green]Everything answered as it had to.[/green]{try_it}"]
+        parts += ["", "[green]Everything answered as it had to.[/green]"]
+        if not served:
+            parts.append("Keep it running and try your own model: make rehearse ARGS=--serve")
     if report.page:
         parts.append(f"The whole run as a page: {report.page}")
     return Group(*parts)
@@ -222,7 +226,7 @@ def _branch(tree: Tree, line: Any, children: dict[str, list[Any]]) -> None:
         name = child.type.split(":")[-1]
         counted[name] = counted.get(name, 0) + 1
     if counted:
-        names = (f"{count} {name}" if count > 1 else name for name, count in sorted(counted.items()))
+        names = (f"{count}×{name}" if count > 1 else name for name, count in sorted(counted.items()))
         branch.add(f"[dim]{', '.join(names)}[/dim]")
     for child in components:
         _branch(branch, child, children)
@@ -247,7 +251,7 @@ def _replies(report: Report) -> list[str]:
     lines = []
     for each in report.traffic:
         kinds = (
-            f"{kind} " + " + ".join(f"{count:,} × {status}" for status, count in sorted(counts.items()))
+            f"{kind} " + " + ".join(f"{count:,}×{status}" for status, count in sorted(counts.items()))
             for kind, counts in sorted(each.by_kind.items())
         )
         lines.append(f"{each.model}: {each.sent:,} requests: {', '.join(kinds)}")

@@ -137,7 +137,10 @@ def plot_of(traffic: Traffic) -> Plot:
     ]
     seconds = [end * part / 4 for part in range(5)]
     across = [Tick(round(at / end * PLOT_WIDTH, 1), f"{at:.1f} s") for at in seconds]
-    up = [Tick(round(PLOT_HEIGHT * (1 - each / decades), 1), f"{10**each} ms") for each in range(decades + 1)]
+    up = [
+        Tick(round(PLOT_HEIGHT * (1 - each / decades), 1), f"{10**each} ms" if each < 3 else f"{10 ** (each - 3)} s")
+        for each in range(decades + 1)
+    ]
     return Plot(dots, across, up)
 
 
