@@ -7,6 +7,9 @@
 from collections.abc import Sequence
 from typing import Any, NotRequired, TypedDict
 
+from mainstage_runtime.record import taken_column
+from mainstage_runtime.values import number_text
+
 from ._patterns import Pattern
 from ._resolve import Reader, nearest
 
@@ -30,7 +33,8 @@ class SignatureFieldArgs(TypedDict):
     """One field of a request or an answer."""
 
     name: str
-    """Name of the field: letters, digits and _, at most 63. It becomes a column of the prediction log."""
+    """Name of the field: letters, digits and _, at most 63. It becomes a column of the prediction log: an input is not
+    called bytes or sha256 and an output not bytes, because every record has such columns."""
     type: str
     """`double`, `integer`, `string`, `boolean` or `timestamp`, or `array<…>` of one of them."""
     description: NotRequired[str]
@@ -77,6 +81,10 @@ def read_signature(reader: Reader, field: str) -> dict[str, Any]:
             wanted = section.plain(name, _FIELD_NAME)
             _refers(section, name, wanted, sides[side], types)
             signature[name] = wanted
+    key = signature.get("entity_key")
+    if any(each["name"] == key and each.get("pii") == "drop" for each in sides["inputs"]):
+        allowed = "an input that is not dropped: of the entity key a keyed hash is stored"
+        section.refuse("entity_key", key, allowed, f"write pii: hash for {key}, or leave entity_key out")
     return signature
 
 
@@ -103,6 +111,9 @@ def _fields(section: Reader, side: str) -> list[dict[str, Any]]:
         if name and name in seen:
             allowed = "each name once, upper and lower case taken as one"
             section.refuse(f"{side}[{index}].name", field["name"], allowed, "rename one of the two")
+        elif name and (taken := taken_column(side, name)):
+            allowed = f"another name: every record has the column {taken} already"
+            section.refuse(f"{side}[{index}].name", field["name"], allowed, "rename the field")
         seen.add(name)
     return fields
 
@@ -137,7 +148,9 @@ def _limits(reader: Reader, kind: str) -> dict[str, Any]:
         number = reader.number(name)
         limits[name] = int(number) if number.is_integer() and abs(number) <= _LARGEST_EXACT else number
     if len(limits) == 2 and limits["minimum"] > limits["maximum"]:
-        reader.refuse("minimum", limits["minimum"], f"up to maximum ({limits['maximum']:g})", "exchange the two")
+        reader.refuse(
+            "minimum", limits["minimum"], f"up to maximum ({number_text(limits['maximum'])})", "exchange the two"
+        )
     return limits
 
 

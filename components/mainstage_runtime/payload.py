@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mainstage_runtime.values import IS_TYPE, element_type, is_double, is_integer
+from mainstage_runtime.values import IS_TYPE, element_type, is_double, is_integer, number_text
 
 MOST_PROBLEMS = 10
 """Problems that are told; of a request with more of them the number is."""
@@ -217,9 +217,11 @@ def _problem(place: str, field: Mapping[str, Any], value: Any) -> Problem:
     low, high = field.get("minimum"), field.get("maximum")
     for each in elements:
         if low is not None and each < low:
-            return Problem(place, _told(value), f"minimum {low:g}", f"{each} is below the minimum, {low:g}", place)
+            told = number_text(low)
+            return Problem(place, _told(value), f"minimum {told}", f"{each} is below the minimum, {told}", place)
         if high is not None and each > high:
-            return Problem(place, _told(value), f"maximum {high:g}", f"{each} is above the maximum, {high:g}", place)
+            told = number_text(high)
+            return Problem(place, _told(value), f"maximum {told}", f"{each} is above the maximum, {told}", place)
     return Problem(place, _told(value), "text", "holds half a surrogate pair, which is no character", place)
 
 

@@ -105,6 +105,17 @@ def output_column(field_name: str) -> str:
     return f"output_{field_name.lower()}"
 
 
+_NAMED = {"inputs": input_column, "outputs": output_column}
+_OF_EVERY_RECORD = frozenset(field.name for field in (*FIELDS, *PARTITION_KEYS))
+
+
+def taken_column(side: str, field_name: str) -> str:
+    """The column that a field of `inputs` or `outputs` would share with every record, as `input_bytes`; empty when its
+    column is its own. A log with a column twice cannot be written."""
+    column = _NAMED[side](field_name)
+    return column if column in _OF_EVERY_RECORD else ""
+
+
 def pii_action(field: Mapping[str, Any]) -> str:
     """What happens to a field before anything is stored: "keep", "hash" (the default of personal data) or "drop"."""
     marked = field.get("pii") or False
@@ -127,7 +138,7 @@ def columns(signature: Mapping[str, Any]) -> list[Column]:
     """Every column of a model's log, partitions apart. `signature` has the form of a catalog file's: `inputs` and
     `outputs`, each a list of fields with `name`, `type` and maybe `description` and `pii`."""
     fixed = [Column(field.name, field.type, field.description) for field in FIELDS]
-    for side, named in (("inputs", input_column), ("outputs", output_column)):
+    for side, named in _NAMED.items():
         fixed += [
             Column(named(field["name"]), column_type(field), field.get("description") or "")
             for field in signature[side]

@@ -74,6 +74,12 @@ def record_timestamp(text: str) -> str | None:
     return moment.isoformat(sep=" ", timespec="milliseconds")
 
 
+def number_text(number: float) -> str:
+    """A number as JSON has it, every digit of it; one without a fraction without its `.0`."""
+    exact = abs(number) <= 2**53 and number == int(number)
+    return str(int(number)) if exact else repr(number)
+
+
 def moment_text(epoch_ms: int) -> str:
     """A moment as records write it."""
     seconds, milliseconds = divmod(epoch_ms, 1000)

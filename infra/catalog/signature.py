@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
+from mainstage_runtime.record import taken_column
+from mainstage_runtime.values import number_text
 from pydantic import Field
 
 from infra.problems import nearest
@@ -29,7 +31,8 @@ class SignatureField(Section):
         pattern=_NAME_OF_FIELD,
         description=(
             "the field's name, letters, digits and _, first no digit, at most 63. It becomes a "
-            "column of the prediction log"
+            "column of the prediction log: an input is not called bytes or sha256 and an output not bytes, because "
+            "every record has such columns"
         ),
     )
     type: FieldType = Field(description="double, integer, string, boolean or timestamp, or array<…> of one of them")
@@ -70,7 +73,12 @@ class SignatureField(Section):
             elif kind in ("integer", "array<integer>") and limit != int(limit):
                 yield Finding((name,), "is no whole number, as the type integer asks", "a whole number")
         if low is not None and high is not None and low > high:
-            yield Finding(("minimum",), f"is above maximum ({high:g})", f"up to {high:g}", fix="exchange the two")
+            yield Finding(
+                ("minimum",),
+                f"is above maximum ({number_text(high)})",
+                f"up to {number_text(high)}",
+                fix="exchange the two",
+            )
         if categories is not None:
             if kind is not None and kind not in _TEXT:
                 fix = "remove categories, or make the type string"
@@ -109,8 +117,16 @@ class Signature(Section):
             for index, twice in repeated(names):
                 message = f"{side} has {twice} twice, upper and lower case taken as one"
                 yield Finding((side, index, "name"), message, fix="rename one of the two")
+            for index, name in enumerate(names):
+                if taken := taken_column(side, name):
+                    message = f"every record of the log has the column {taken} already"
+                    yield Finding((side, index, "name"), message, fix="rename the field")
         yield from _refers(values, "confidence", "outputs", types=("double",))
         yield from _refers(values, "entity_key", "inputs", types=("string", "integer"))
+        key = values.get("entity_key")
+        if any(field.name == key and field.pii == "drop" for field in values.get("inputs", ())):
+            message = f"nothing of {key} may be stored (pii: drop), and of the entity key a keyed hash is"
+            yield Finding(("entity_key",), message, fix="write pii: hash, or remove entity_key")
 
 
 def _refers(values: Mapping[str, Any], name: str, side: str, *, types: tuple[str, ...]) -> Iterator[Finding]:

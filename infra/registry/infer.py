@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mainstage_runtime.record import taken_column
+
 MAX_ROWS = 10_000
 """Rows of a sample that are read; what comes later is not looked at."""
 
@@ -65,6 +67,12 @@ def infer(path: Path, targets: Sequence[str] = ()) -> Inferred:
             f"{path}: column {bad[0]!r} cannot be a field name; allowed are letters, digits and _ "
             "(first no digit, at most 63); rename the column"
         )
+    for side, name in (("outputs" if each in targets else "inputs", each) for each in names):
+        if taken := taken_column(side, name):
+            raise SampleError(
+                f"{path}: column {name!r} cannot be a field's name: every record of the prediction log has the column "
+                f"{taken} already; rename the column"
+            )
     fields = {name: _field(name, [row.get(name) for row in rows]) for name in names}
     inputs = tuple(field for name, field in fields.items() if name not in targets)
     if not inputs:

@@ -233,6 +233,9 @@ class TestSignature:
             ({"categories": ["a"]}, "categories", "only with the type string"),
             ({"type": "string", "categories": ["a", "a"]}, "categories[1]", "each value once"),
             ({"pii": "hide"}, "pii", "one of hash, drop"),
+            ({"name": "bytes"}, "name", "every record has the column input_bytes"),
+            ({"name": "SHA256"}, "name", "every record has the column input_sha256"),
+            ({"minimum": 1234568.0, "maximum": 1234567.0}, "minimum", "up to maximum (1234567)"),
             ({"piy": "hash"}, "piy", "pii"),
         ],
     )
@@ -248,6 +251,11 @@ class TestSignature:
             ({"inputs": [*PLAIN["inputs"], {"name": "X", "type": "double"}]}, "inputs[1].name"),
             ({"confidence": "x"}, "confidence"),
             ({"entity_key": "x"}, "entity_key"),
+            ({"outputs": [{"name": "Bytes", "type": "double"}]}, "outputs[0].name"),
+            (
+                {"inputs": [{"name": "who", "type": "string", "pii": "drop"}], "entity_key": "who"},
+                "entity_key",
+            ),
         ],
     )
     def test_refusals(self, refused: Refused, changes: dict[str, Any], path: str) -> None:

@@ -88,6 +88,30 @@ def test_what_does_not_fit_is_named(row: Any, field: str, value: Any, rule: str,
     assert message is None or problem["message"] == message
 
 
+@pytest.mark.parametrize(
+    ("limit", "told"),
+    [
+        (1234567, "1234567"),
+        (1234567.0, "1234567"),
+        (-0.0, "0"),
+        (0.1234567891, "0.1234567891"),
+        (2**53 + 1, "9007199254740993"),
+        (1e300, "1e+300"),
+        (-1e-7, "-1e-07"),
+    ],
+)
+def test_limits_are_told_to_the_last_digit(limit: float, told: str) -> None:
+    """As JSON has them: whoever reads the rule can send the very number."""
+    assert json.loads(told) == limit
+    for name, value in (("minimum", -1e301), ("maximum", 1e301)):
+        check = PayloadCheck({"inputs": [{"name": "x", "type": "double", name: limit}], "outputs": []})
+        with pytest.raises(InvalidPayload) as refusal:
+            check.rows(json.dumps({"instances": [{"x": value}]}).encode())
+        [problem] = refusal.value.problems
+        assert problem.rule == f"{name} {told}"
+        assert problem.said.endswith(f" the {name}, {told}")
+
+
 def test_a_row_that_is_no_object() -> None:
     [problem] = refused([1, 2])
     assert (problem["field"], problem["rule"]) == ("instances[0]", "object")

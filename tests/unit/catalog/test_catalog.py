@@ -107,8 +107,9 @@ def test_what_a_file_leaves_out_has_defaults(folder: Path) -> None:
 
 
 def test_personal_data_is_hashed_or_dropped_and_never_captured(folder: Path) -> None:
-    text = IRIS.replace("name: garden, type: string", "name: garden, type: string, pii: drop").replace(
-        "capture: {percent: 50}", "capture: {percent: 0}"
+    text = IRIS.replace("name: garden, type: string", "name: garden, type: string, pii: drop")
+    text = text.replace("capture: {percent: 50}", "capture: {percent: 0}").replace(
+        "entity_key: garden", "entity_key: colour"
     )
     (folder / "iris.yaml").write_text(text)
     model = load_catalog(folder.parent.parent, "prod").models["iris"]
@@ -281,6 +282,11 @@ def test_every_problem_is_told_at_once(complain: Complain) -> None:
         ("categories: [blue, white]", "categories: []", "signature.inputs[1].categories: must have at least 1 item"),
         ("categories: [blue, white]", "minimum: 1", "signature.inputs[1].minimum: has no meaning for the type string"),
         ("name: garden", "name: Colour", "signature.inputs[2].name: inputs has colour twice, upper and lower case taken as one"),
+        ("name: garden", "name: Bytes", 'signature.inputs[2].name: every record of the log has the column input_bytes already; got "Bytes"; fix: rename the field'),
+        ("name: garden", "name: sha256", "signature.inputs[2].name: every record of the log has the column input_sha256 already"),
+        ("name: species", "name: bytes", "signature.outputs[0].name: every record of the log has the column output_bytes already"),
+        ("type: string, categories: [blue, white]", "type: integer, minimum: 1234568, maximum: 1234567", "is above maximum (1234567)"),
+        ("name: garden, type: string", "name: garden, type: string, pii: drop", "signature.entity_key: nothing of garden may be stored (pii: drop), and of the entity key a keyed hash is; got \"garden\"; fix: write pii: hash, or remove entity_key"),
         ("name: garden", "name: garden (m2)", "signature.inputs[2].name: does not have the form"),
         ("type: double, minimum", "type: float, minimum", "signature.inputs[0].type: not one of the choices; got \"float\""),
         ("confidence: confidence", "confidence: species", "signature.confidence: the output species is of type string"),

@@ -83,6 +83,22 @@ def test_a_bad_sample_is_named(tmp_path: Path, name: str, text: str, targets: li
         infer(sample, targets)
 
 
+@pytest.mark.parametrize(
+    ("name", "targets", "column"), [("Bytes", [], "input_bytes"), ("bytes", ["bytes"], "output_bytes")]
+)
+def test_a_column_that_every_record_of_the_log_has_is_named(
+    tmp_path: Path, name: str, targets: list[str], column: str
+) -> None:
+    sample = written(tmp_path / "rows.csv", f"age,{name}\n41,7\n")
+    with pytest.raises(SampleError, match=f"column '{name}' .* has the column {column} already; rename the column"):
+        infer(sample, targets)
+
+
+def test_an_answer_may_have_a_name_that_only_inputs_may_not_have(tmp_path: Path) -> None:
+    found = infer(written(tmp_path / "rows.csv", "age,sha256\n41,x\n"), ["sha256"])
+    assert [field.name for field in found.outputs] == ["sha256"]
+
+
 def test_a_missing_or_binary_sample_is_named(tmp_path: Path) -> None:
     with pytest.raises(SampleError, match="no such file"):
         infer(tmp_path / "rows.jsonl")
