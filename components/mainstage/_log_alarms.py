@@ -37,8 +37,14 @@ LOSS_MINUTES = 5
 """Minutes that the loss alarm looks back on. A lost prediction is counted in the minute of its request, and a request
 may take half a minute: by then its minute is over."""
 
+LOSS_DATAPOINTS = 2
+"""Of these minutes so many have to show a loss: the newest alone may show a record that is under way."""
+
 LATE_SECONDS = 900
 """How much later than the buffer's interval a record may be delivered: the time-outs and tries of one failure."""
+
+LATE_MINUTES, LATE_OF_MINUTES = 10, 15
+"""For how many minutes, of how many, records have to be that late before it is told."""
 
 WAITING_SECONDS = 1800
 """How long a record may wait in the spool: what Firehose refuses for a moment is replayed in minutes."""
@@ -101,9 +107,7 @@ def _watches(alarm: str, watched: Watched) -> dict[str, Any]:
     if alarm == "rejected":
         return _rejected(watched)
     if alarm == "transform-errors":
-        return _one(
-            "AWS/Lambda", "Errors", {"FunctionName": watched.transform_name}, "Sum", above=0, period=_FIVE_MINUTES
-        )
+        return _transform_errors(watched)
     if alarm == "delivery-late":
         limit = watched.buffer_seconds + LATE_SECONDS
         return _one(
@@ -112,9 +116,11 @@ def _watches(alarm: str, watched: Watched) -> dict[str, Any]:
             {"DeliveryStreamName": watched.stream_name},
             "Maximum",
             above=limit,
-            period=_FIVE_MINUTES,
-            datapoints=2,
-            of=3,
+            # By the minute, as Firehose publishes: the few periods of a longer one would each hold the end of an outage
+            # and the quiet after it, and a stream with little traffic would ring again and again.
+            period=_MINUTE,
+            datapoints=LATE_MINUTES,
+            of=LATE_OF_MINUTES,
         )
     if alarm == "spool-waiting":
         return _one(
@@ -162,7 +168,12 @@ def _one(
 def _loss(watched: Watched) -> dict[str, Any]:
     """Served minus handed over, by the minute of the request: both metrics carry that minute, so that they meet in it.
 
-    FILL: a minute in which nothing was handed over has no value of that metric, and would not be compared.
+    FILL: a minute in which nothing was handed over has no value of that metric, and would not be compared. RUNNING_SUM:
+    what was lost shows in its minute and in each later one that is looked at; what is under way at the end of a minute
+    shows in that minute alone, and only until it is handed over. So two minutes have to show it. Both functions may
+    stand in an alarm, of which AWS refuses SEARCH and what gives more than one series
+    (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html). How many minutes more than
+    LOSS_MINUTES CloudWatch reads, it does not say: that much later the alarm is over.
     """
     dimensions = {"LogName": watched.log_name}
     return {
@@ -171,14 +182,44 @@ def _loss(watched: Watched) -> dict[str, Any]:
             _summed("handed_over", METRIC_NAMESPACE, "HandedOver", dimensions, _MINUTE),
             {
                 "id": "lost",
-                "label": "served predictions that no one took",
-                "expression": "FILL(served, 0) - FILL(handed_over, 0)",
+                "label": "served predictions that no one took, so far",
+                "expression": "RUNNING_SUM(FILL(served, 0) - FILL(handed_over, 0))",
                 "return_data": True,
             },
         ],
         "threshold": 0,
         "comparison_operator": "GreaterThanThreshold",
         "evaluation_periods": LOSS_MINUTES,
+        "datapoints_to_alarm": LOSS_DATAPOINTS,
+    }
+
+
+def _transform_errors(watched: Watched) -> dict[str, Any]:
+    """Runs of the transform that failed, that Lambda throttled, and those that Firehose could not have at all.
+
+    A throttled invocation is no error (https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html), and
+    of a function that is gone, or that Firehose may not invoke, Lambda counts nothing: then only Firehose's
+    ExecuteProcessing.Success tells, successful invocations by all invocations
+    (https://docs.aws.amazon.com/firehose/latest/dev/monitoring-with-cloudwatch-metrics.html). That an attempt which
+    never reached the function counts there as one without success is unconfirmed.
+    """
+    function = {"FunctionName": watched.transform_name}
+    stream = {"DeliveryStreamName": watched.stream_name}
+    return {
+        "metric_queries": [
+            _summed("errors", "AWS/Lambda", "Errors", function, _FIVE_MINUTES),
+            _summed("throttled", "AWS/Lambda", "Throttles", function, _FIVE_MINUTES),
+            _query("succeeded", "AWS/Firehose", "ExecuteProcessing.Success", stream, _FIVE_MINUTES, "Minimum"),
+            {
+                "id": "failed",
+                "label": "failed runs of the transform",
+                "expression": "FILL(errors, 0) + FILL(throttled, 0) + 1 - FILL(succeeded, 1)",
+                "return_data": True,
+            },
+        ],
+        "threshold": 0,
+        "comparison_operator": "GreaterThanThreshold",
+        "evaluation_periods": 1,
         "datapoints_to_alarm": 1,
     }
 
@@ -213,6 +254,12 @@ def _rejected(watched: Watched) -> dict[str, Any]:
 
 
 def _summed(query_id: str, namespace: str, metric_name: str, dimensions: dict[str, str], period: int) -> dict[str, Any]:
+    return _query(query_id, namespace, metric_name, dimensions, period, "Sum")
+
+
+def _query(
+    query_id: str, namespace: str, metric_name: str, dimensions: dict[str, str], period: int, statistic: str
+) -> dict[str, Any]:
     return {
         "id": query_id,
         "return_data": False,
@@ -221,7 +268,7 @@ def _summed(query_id: str, namespace: str, metric_name: str, dimensions: dict[st
             "metric_name": metric_name,
             "dimensions": dimensions,
             "period": period,
-            "stat": "Sum",
+            "stat": statistic,
         },
     }
 
@@ -231,8 +278,8 @@ def _meaning(alarm: str, watched: Watched) -> str:
         "loss": f"Predictions of {watched.log_name} were served and are in no log: neither Firehose nor the spool has "
         "them.",
         "rejected": f"Prediction records of {watched.log_name} were refused and lie among the rejects.",
-        "transform-errors": f"The transform of {watched.log_name} fails or takes longer than "
-        f"{TRANSFORM_TIMEOUT_SECONDS} s: records go to the rejects.",
+        "transform-errors": f"The transform of {watched.log_name} fails, cannot be invoked or "
+        f"takes longer than {TRANSFORM_TIMEOUT_SECONDS} s: records go to the rejects.",
         "delivery-late": f"Prediction records of {watched.log_name} are older than "
         f"{watched.buffer_seconds + LATE_SECONDS} s and not yet in the bucket.",
         "spool-waiting": f"Prediction records of {watched.log_name} have waited in the spool for more than "

@@ -451,7 +451,7 @@ class TestAlarms:
             "threshold": 0,
             "comparisonOperator": "GreaterThanThreshold",
             "evaluationPeriods": 5,
-            "datapointsToAlarm": 1,
+            "datapointsToAlarm": 2,
             "tags": TAGS,
         }
         assert [(query["id"], query["metric"]) for query in metrics] == [
@@ -469,8 +469,8 @@ class TestAlarms:
         ]
         assert lost == {
             "id": "lost",
-            "label": "served predictions that no one took",
-            "expression": "FILL(served, 0) - FILL(handed_over, 0)",
+            "label": "served predictions that no one took, so far",
+            "expression": "RUNNING_SUM(FILL(served, 0) - FILL(handed_over, 0))",
             "returnData": True,
         }
 
@@ -488,17 +488,31 @@ class TestAlarms:
         assert rejected["expression"] == "FILL(refused, 0) + FILL(unconverted, 0)"
         assert (alarm["threshold"], alarm["alarmActions"]) == (0, [TICKET])
 
+    def test_a_transform_that_does_not_run_is_told_by_lambda_or_by_firehose(self, build: Build, inputs: Inputs) -> None:
+        alarm = inputs(build("PredictionLog"), "thing-log-transform-errors")
+        *metrics, failed = alarm["metricQueries"]
+        function, stream = {"FunctionName": "dev-iris-transform"}, {"DeliveryStreamName": "dev-iris-predictions"}
+        assert [query["metric"] for query in metrics] == [
+            {"namespace": namespace, "metricName": name, "dimensions": dimensions, "period": 300, "stat": statistic}
+            for namespace, name, dimensions, statistic in (
+                ("AWS/Lambda", "Errors", function, "Sum"),
+                ("AWS/Lambda", "Throttles", function, "Sum"),
+                ("AWS/Firehose", "ExecuteProcessing.Success", stream, "Minimum"),
+            )
+        ]
+        assert failed["expression"] == "FILL(errors, 0) + FILL(throttled, 0) + 1 - FILL(succeeded, 1)"
+        assert (alarm["threshold"], alarm["alarmActions"]) == (0, [TICKET])
+
     @pytest.mark.parametrize(
         ("alarm", "metric", "dimensions", "statistic", "threshold", "periods"),
         [
-            ("transform-errors", "AWS/Lambda Errors", {"FunctionName": "dev-iris-transform"}, "Sum", 0, (1, 1)),
             (
                 "delivery-late",
                 "AWS/Firehose DeliveryToS3.DataFreshness",
                 {"DeliveryStreamName": "dev-iris-predictions"},
                 "Maximum",
                 960,
-                (2, 3),
+                (10, 15, 60),
             ),
             (
                 "spool-waiting",
@@ -506,7 +520,7 @@ class TestAlarms:
                 {"QueueName": "dev-iris-spool"},
                 "Maximum",
                 1800,
-                (1, 1),
+                (1, 1, 300),
             ),
             (
                 "spool-dead",
@@ -514,7 +528,7 @@ class TestAlarms:
                 {"QueueName": "dev-iris-spool-dead"},
                 "Maximum",
                 0,
-                (1, 1),
+                (1, 1, 300),
             ),
         ],
     )
@@ -527,12 +541,12 @@ class TestAlarms:
         dimensions: dict[str, str],
         statistic: str,
         threshold: float,
-        periods: tuple[int, int],
+        periods: tuple[int, int, int],
     ) -> None:
         made = inputs(build("PredictionLog"), f"thing-log-{alarm}")
         assert f"{made['namespace']} {made['metricName']}" == metric
         assert (made["dimensions"], made["statistic"], made["threshold"]) == (dimensions, statistic, threshold)
-        assert (made["datapointsToAlarm"], made["evaluationPeriods"], made["period"]) == (*periods, 300)
+        assert (made["datapointsToAlarm"], made["evaluationPeriods"], made["period"]) == periods
         assert made["comparisonOperator"] == "GreaterThanThreshold"
         assert made["alarmActions"] == made["okActions"] == [TICKET]
 
