@@ -18,7 +18,7 @@ rehearse: install ## Bring the platform up offline and send real predictions (EN
 	@.venv/bin/mainstage rehearse --env $(ENV) $(ARGS)
 
 test: install ## Run every test, in parallel (ARGS="-k name" narrows)
-	@$(PY) -m pytest -n auto --dist loadfile $(ARGS)
+	@$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: install ## Lint, format, types, catalog, generated files, links of the docs
 	@$(PY) -m ruff check .

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from tenancy import Tenancy
+    from xdist.scheduler import LoadFileScheduling
+
     from infra.rehearsal.cloud.cloud import Cloud
+
+SLOW = ("tests/rehearsal/rehearse", "tests/rehearsal/front_door", "tests/rehearsal/permissions", "tests/rehearsal/")
+"""Folders that begin first, in this order, so that no worker is left alone with a long one at the end."""
+
+TOGETHER = ("tests/rehearsal/front_door/", "tests/rehearsal/permissions/")
+"""Folders whose files share an environment: each goes to one worker as a whole."""
 
 ACCOUNT_ID = "111111111111"
 REGION = "eu-west-1"
@@ -24,13 +33,42 @@ def shared_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         yield cloud
 
 
+@pytest.fixture(scope="session")
+def tenancy(shared_cloud: Cloud) -> Iterator[Tenancy]:
+    """The process's cloud, for environments that more than one file of tests looks at."""
+    from tenancy import Tenancy
+
+    found = Tenancy(shared_cloud)
+    yield found
+    found.empty()
+
+
 @pytest.fixture
-def cloud(shared_cloud: Cloud) -> Cloud:
+def cloud(tenancy: Tenancy) -> Cloud:
     """The emulated cloud, empty."""
-    shared_cloud.reset()
-    return shared_cloud
+    return tenancy.empty()
 
 
 @pytest.fixture(scope="session")
 def root() -> Path:
     return Path(__file__).resolve().parents[1]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        return next((at for at, folder in enumerate(SLOW) if item.nodeid.startswith(folder)), len(SLOW))
+
+    items.sort(key=rank)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFolder(LoadFileScheduling):
+        """A file is one worker's, and so is a folder of TOGETHER."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            return next((folder for folder in TOGETHER if nodeid.startswith(folder)), super()._split_scope(nodeid))
+
+    return ByFolder(config, log)

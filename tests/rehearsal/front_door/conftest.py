@@ -1,12 +1,14 @@
-"""One rehearsal of dev a module, in this process."""
+"""One rehearsal of dev, in this process."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from rehearsed import Rehearsed
 from served import checkout
+from tenancy import Tenancy
 
 from infra.front_door import FrontDoor
 from infra.rehearsal.cloud.cloud import Cloud
@@ -14,16 +16,20 @@ from infra.rehearsal.rehearse import Options, Rehearsal
 
 
 @pytest.fixture(scope="module")
-def rehearsed(shared_cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsed]:
-    shared_cloud.reset()
-    options = Options(checkout(tmp_path_factory.mktemp("checkout")), predictions=5)
-    with Rehearsal(options, cloud=shared_cloud) as rehearsal:
-        report = rehearsal.run()
-        assert report.problems == []
-        found = Rehearsed(rehearsal, FrontDoor(rehearsal.target))
-        found.ids += [each for traffic in report.traffic for each in traffic.request_ids]
-        yield found
-    shared_cloud.reset()
+def rehearsed(tenancy: Tenancy, tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
+    """dev, the same one for every file of this folder: what a test changes it puts back."""
+
+    @contextmanager
+    def move_in(cloud: Cloud) -> Iterator[Rehearsed]:
+        options = Options(checkout(tmp_path_factory.mktemp("checkout")), predictions=5)
+        with Rehearsal(options, cloud=cloud) as rehearsal:
+            report = rehearsal.run()
+            assert report.problems == []
+            found = Rehearsed(rehearsal, FrontDoor(rehearsal.target))
+            found.ids += [each for traffic in report.traffic for each in traffic.request_ids]
+            yield found
+
+    return tenancy.take("front door", move_in)
 
 
 @pytest.fixture(autouse=True)
