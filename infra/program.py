@@ -10,7 +10,7 @@ import pulumi
 from pulumi.runtime import config as engine_config
 
 from infra import settings as stack_settings
-from infra.catalog import Catalog, check_limits, load_catalog
+from infra.catalog import Catalog, check_limits, check_recorded, load_catalog
 from infra.layers.outputs import PlatformNotUp, read_platform
 from infra.problems import InputError
 from infra.settings import PlatformSettings
@@ -45,6 +45,7 @@ async def compose(stack: str, root: Path, config: Mapping[str, str], catalog: Ca
         check_release(pinned, stack)
     settings = stack_settings.load(config, stack, root)
     models = catalog if catalog is not None else load_catalog(root, settings.environment)
+    check_recorded(root, models)
     if isinstance(settings, PlatformSettings):
         from infra.layers import platform
 

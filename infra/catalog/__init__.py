@@ -4,6 +4,7 @@ from infra.catalog.edit import Edit, set_awaiting, set_keep, set_stable
 from infra.catalog.json_schema import json_schema
 from infra.catalog.limits import check_limits
 from infra.catalog.load import Catalog, CatalogError, load_catalog
+from infra.catalog.recorded import check_recorded
 from infra.catalog.schema import (
     Autoscaling,
     Capacity,
@@ -28,6 +29,7 @@ __all__ = [
     "SignatureField",
     "Slo",
     "check_limits",
+    "check_recorded",
     "json_schema",
     "load_catalog",
     "record_signature",

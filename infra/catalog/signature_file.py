@@ -1,11 +1,13 @@
-"""`stacks/models/<model>.signature.json`: what has been logged of a model so far, as columns of its prediction log.
+"""`stacks/models/<model>.signature.json`: what is logged of a model, as columns of its prediction log.
 
-`mainstage model push` writes it and it is committed. A signature may grow: a new field is a new column, which older
-rows have as null. It may not lose a field, give one another type, or treat its personal data otherwise, because the
-rows that are there already could no longer be read. Reading the catalog refuses that, before anything is deployed.
+`mainstage catalog record` and `mainstage model push` write it, and it is committed. A signature may grow: a new field
+is a new column, which older rows have as null. It may not lose a field, give one another type, or treat its personal
+data otherwise, because the rows that are there already could no longer be read. Reading the catalog refuses that,
+before anything is deployed.
 
-No file: nothing has been logged yet, and the signature may still change as it likes. Whoever gives logged rows up on
-purpose takes the field out of the file, in the same change.
+What is deployed is logged: a model that is only declared is asked too, and its refusals are logged with what the
+request held. So every field has to be in the file before it is deployed (`check_recorded`, infra/catalog/recorded.py);
+until then it may change as it likes. Whoever gives logged rows up on purpose edits the file, in the same change.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from mainstage_runtime.record import pii_action
+from mainstage_runtime.record import column_type, pii_action
 
 from infra.catalog.signature import FieldType
 from infra.problems import Problem, nearest, shown
@@ -30,6 +32,9 @@ SCHEMA = 1
 SIDES = ("inputs", "outputs")
 TYPES: tuple[str, ...] = get_args(FieldType)
 ACTIONS = ("keep", "hash", "drop")
+"""What is done to a field before it is logged, the mildest first."""
+IN_THE_CATALOG = {"keep": "false", "hash": "true or hash", "drop": "drop"}
+GUIDE = 'docs/guides/catalog.md, "When a signature changes"'
 
 Logged = dict[str, list[dict[str, str]]]
 """The fields of each side in the order in which they came, each with `name`, `type` and `pii` (keep, hash or drop)."""
@@ -67,6 +72,23 @@ def signature_problems(root: Path, model: Model, source: Source) -> list[Problem
             written_in, line, written = source.place(location)
             problems.append(Problem(written_in, line, dotted(written), *said))
     return problems
+
+
+def unrecorded(root: Path, model: Model) -> dict[str, list[tuple[int, str]]] | None:
+    """Index and name of each field that the file does not hold, by side; sides without one are left out.
+
+    None: there is no file. Raises SignatureFileError for a broken one.
+    """
+    path = signature_path(root, model.model)
+    if not path.is_file():
+        return None
+    logged, current = _read(path, model.model), _fields(model.signature)
+    found: dict[str, list[tuple[int, str]]] = {}
+    for side in SIDES:
+        known = {_column(field) for field in logged[side]}
+        if new := [(index, field["name"]) for index, field in enumerate(current[side]) if _column(field) not in known]:
+            found[side] = new
+    return found
 
 
 def record_signature(root: Path, model: Model) -> Path | None:
@@ -132,11 +154,27 @@ def _lost(
             )
             continue
         index, now = found
-        fix = f"leave {name} as it was, and give the new meaning a new name"
-        for key, what in (("type", "type"), ("pii", "treatment of personal data")):
-            if now[key] != field[key]:
-                message = f"{name} has been logged with another {what} ({file})"
-                yield ("signature", side, index, key), message, now[key], field[key], "", fix
+        if now["type"] != field["type"]:
+            message = f"{name} has been logged with another type ({file})"
+            fix = f"leave {name} as it was, and give the new meaning a new name"
+            yield ("signature", side, index, "type"), message, now["type"], field["type"], "", fix
+        if now["pii"] != field["pii"]:
+            message = f"{name} has been logged with another treatment of personal data ({file})"
+            was, said = IN_THE_CATALOG[field["pii"]], IN_THE_CATALOG[now["pii"]]
+            yield ("signature", side, index, "pii"), message, said, was, "", _other_treatment(field, now, file)
+
+
+def _other_treatment(was: Mapping[str, str], now: Mapping[str, str], file: str) -> str:
+    """How to go on when personal data is to be treated otherwise than it has been logged."""
+    name, stays = was["name"], f"leave pii: {IN_THE_CATALOG[was['pii']]}"
+    if ACTIONS.index(now["pii"]) < ACTIONS.index(was["pii"]):
+        return f"{stays}; what is to be logged with less protection needs a new name"
+    if now["pii"] == "hash" and column_type(was) != column_type(now):
+        return f"write pii: drop: a hash is a text, which the column of {name} ({was['type']}) cannot hold"
+    return (
+        f'to protect {name} from now on, write "pii": "{now["pii"]}" in its line of {file} in the same change; '
+        f"what was logged so far stays as it is: {GUIDE}"
+    )
 
 
 def _read(path: Path, model: str) -> Logged:

@@ -1,17 +1,24 @@
-"""`mainstage catalog …`: check every stack and model file without credentials; print the JSON Schema."""
+"""`mainstage catalog …`: check every stack and model file without credentials; record signatures; the JSON Schema."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from infra import settings
-from infra.catalog import check_limits, json_schema, load_catalog
+from infra.catalog import check_limits, check_recorded, json_schema, load_catalog, record_signature
 from infra.cli import common
+from infra.cli.model import model_named
 from infra.cli.output import emit, fail
+from infra.cli.screen import as_text
 from infra.problems import InputError, Problem
 from infra.registry.target import ENVIRONMENTS
 
@@ -38,13 +45,13 @@ def check(as_json: common.JsonOption = False) -> None:
                 problems.update(dict.fromkeys(error.problems))
         if len(loaded) == 2:
             problems.update(dict.fromkeys(_disagreements(environment, loaded["platform"], loaded["models"])))
-        try:
+        with _collecting(problems):
             catalog = load_catalog(root, environment)
             models[environment] = sorted(catalog.models)
+            with _collecting(problems):
+                check_recorded(root, catalog)
             if isinstance(found := loaded.get("models"), settings.ModelsSettings):
                 check_limits(catalog, found)
-        except InputError as error:
-            problems.update(dict.fromkeys(error.problems))
     result = {
         "ok": not problems,
         "problems": [each.as_json() for each in problems],
@@ -57,6 +64,14 @@ def check(as_json: common.JsonOption = False) -> None:
         emit(result, as_json=as_json, render=_render)
     if problems:
         raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _collecting(problems: dict[Problem, None]) -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        problems.update(dict.fromkeys(error.problems))
 
 
 def _disagreements(environment: str, platform: Any, models: Any) -> list[Problem]:
@@ -75,15 +90,41 @@ def _disagreements(environment: str, platform: Any, models: Any) -> list[Problem
     ]
 
 
-def _render(result: dict[str, Any]) -> str:
-    lines = ["6 stack files and every model file are in order"]
-    lines += [f"{environment}: {', '.join(names) or 'no models'}" for environment, names in result["models"].items()]
+def _render(result: dict[str, Any]) -> Text:
+    lines = [as_text("6 stack files and every model file are in order")]
+    for environment, names in result["models"].items():
+        lines.append(as_text(f"{environment}: {', '.join(names) or 'no models'}"))
     if placeholders := result["placeholder_account_ids"]:
-        lines.append(
-            f"[yellow]note:[/yellow] {', '.join(placeholders)} are placeholders; put your accounts into stacks/ "
-            "before the first pulumi up (a rehearsal needs no real ones)"
+        told = (
+            f" {', '.join(placeholders)} are placeholders; put your accounts into stacks/ before the first pulumi up "
+            "(a rehearsal needs no real ones)"
         )
-    return "\n".join(lines)
+        lines.append(Text.assemble(("note:", "yellow"), as_text(told)))
+    return Text("\n").join(lines)
+
+
+@app.command("record")
+def record(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Models of the catalog.", show_default=False)],
+    as_json: common.JsonOption = False,
+) -> None:
+    """Add the signature's new fields to stacks/models/NAME.signature.json: before they are deployed, and so logged.
+
+    Only ever adds; what is recorded already stays as it is.
+    """
+    root = common.root()
+    found = [model_named(name, ENVIRONMENTS[0]) for name in names]  # a signature is the same in every environment
+    written = [path for model in found if (path := record_signature(root, model))]
+    result = {"written": [path.relative_to(root).as_posix() for path in written]}
+    emit(result, as_json=as_json, render=lambda _: _recorded_text(written))
+
+
+def _recorded_text(written: list[Path]) -> str:
+    if not written:
+        return "every field is recorded already"
+    return "\n".join(
+        f"wrote {os.path.relpath(path)}: commit it; a later signature is held against it" for path in written
+    )
 
 
 @app.command("schema")

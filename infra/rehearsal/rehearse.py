@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from infra import settings
-from infra.catalog import Catalog, Model, load_catalog
+from infra.catalog import Catalog, Model, check_recorded, load_catalog
 from infra.front_door import FrontDoor
 from infra.layers.names import endpoint_name
 from infra.program import program_for
@@ -100,6 +100,7 @@ class Rehearsal:
     def run(self) -> Report:
         """Brings both layers up, registers and serves the models, sends the predictions. Raises RehearsalError."""
         catalog = load_catalog(self.root, self.options.environment)
+        check_recorded(self.root, catalog)
         folders = {name: self._folder_of(model) for name, model in catalog.models.items() if not model.awaiting}
         catalog = self._serve_what_is_here(catalog, folders)
         served = [model for model in catalog.models.values() if not model.awaiting]

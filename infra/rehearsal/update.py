@@ -6,7 +6,7 @@ import fcntl
 from pathlib import Path
 
 from infra import settings
-from infra.catalog import load_catalog
+from infra.catalog import check_recorded, load_catalog
 from infra.program import program_for
 from infra.registry.registry import Registry
 from infra.registry.target import Target
@@ -35,6 +35,7 @@ def update(root: Path, target: Target, environment: str, tell: Tell = lambda _: 
         raise RehearsalError(
             "mainstage up works on a served rehearsal; for AWS itself: pulumi up -s platform-dev, then models-dev"
         )
+    check_recorded(root, load_catalog(root, environment))
     reports = []
     with (target.state_file.parent / "up.lock").open("w") as lock:
         try:

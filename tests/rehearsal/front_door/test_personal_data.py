@@ -19,13 +19,14 @@ import pytest
 from rehearsed import Rehearsed, kill_9, until
 from served import checkout, mainstage
 from stored import Piece, pieces
+from tenancy import Tenancy
 
+from infra.catalog import load_catalog, record_signature
 from infra.front_door import FrontDoor, PredictError, Reply
 from infra.front_door import ask as predict
 from infra.predictions import athena
 from infra.rehearsal.cloud import functions
 from infra.rehearsal.cloud.api import AwsError
-from infra.rehearsal.cloud.cloud import Cloud
 from infra.rehearsal.cloud.overlay.firehose_delivery import flush
 from infra.rehearsal.rehearse import Options, Rehearsal
 
@@ -84,12 +85,13 @@ def output_fn(predictions, accept):
 
 
 @pytest.fixture(scope="module")
-def rehearsed(shared_cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsed]:
-    shared_cloud.reset()
+def rehearsed(tenancy: Tenancy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsed]:
+    cloud = tenancy.empty()
     root = checkout(tmp_path_factory.mktemp("checkout"))
     for path in (root / "stacks" / "models").iterdir():
         path.unlink()
     (root / "stacks" / "models" / "people.yaml").write_text(CATALOG)
+    record_signature(root, load_catalog(root, "dev").models[MODEL])
     (root / "models" / MODEL).mkdir(parents=True)
     (root / "models" / MODEL / "inference.py").write_text(INFERENCE)
     platform = root / "stacks" / "Pulumi.platform-dev.yaml"
@@ -97,10 +99,10 @@ def rehearsed(shared_cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> 
     assert settings.count("    auth: iam\n") == 1
     jwt = f"    auth: jwt\n    jwt: {{issuer: '{ISSUER}', audiences: [{AUDIENCE}, others]}}\n"
     platform.write_text(settings.replace("    auth: iam\n", jwt))
-    with Rehearsal(Options(root, predictions=3), cloud=shared_cloud) as rehearsal:
+    with Rehearsal(Options(root, predictions=3), cloud=cloud) as rehearsal:
         rehearsal.run()
         yield Rehearsed(rehearsal, door_of(rehearsal, "someone"))
-    shared_cloud.reset()
+    tenancy.empty()
 
 
 def door_of(rehearsal: Rehearsal, subject: str) -> FrontDoor:

@@ -18,14 +18,14 @@ from typing import Any
 import pytest
 from rehearsed import Rehearsed, until
 from served import checkout, mainstage
+from tenancy import Tenancy
 
 from infra.catalog import CatalogError, load_catalog, record_signature
 from infra.catalog.signature_file import signature_path
 from infra.front_door import FrontDoor, Reply
 from infra.predictions import athena
-from infra.rehearsal.cloud.cloud import Cloud
 from infra.rehearsal.cloud.overlay.firehose_delivery import flush
-from infra.rehearsal.rehearse import Options, Rehearsal
+from infra.rehearsal.rehearse import Options, Rehearsal, RehearsalError
 from infra.rehearsal.report import StackReport
 
 MODEL, LOG, DATABASE = "loan", "dev-loan", "mainstage_dev_loan"
@@ -75,19 +75,20 @@ def output_fn(predictions, accept):
 
 
 @pytest.fixture(scope="module")
-def rehearsed(shared_cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsed]:
-    shared_cloud.reset()
+def rehearsed(tenancy: Tenancy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsed]:
+    cloud = tenancy.empty()
     root = checkout(tmp_path_factory.mktemp("checkout"))
     for path in (root / "stacks" / "models").iterdir():
         path.unlink()
     declare(root, FIRST)
+    record_signature(root, load_catalog(root, "dev").models[MODEL])
     (root / "models" / MODEL).mkdir(parents=True)
     (root / "models" / MODEL / "inference.py").write_text(INFERENCE)
-    with Rehearsal(Options(root, predictions=2), cloud=shared_cloud) as rehearsal:
+    with Rehearsal(Options(root, predictions=2), cloud=cloud) as rehearsal:
         assert rehearsal.run().problems == []
         rehearsal.publish()
         yield Rehearsed(rehearsal, FrontDoor(rehearsal.target))
-    shared_cloud.reset()
+    tenancy.empty()
 
 
 def declare(root: Path, text: str) -> None:
@@ -106,16 +107,16 @@ def quiet(done: StackReport) -> bool:
     return done.changes.keys() <= {"same", "read"}
 
 
-def push(rehearsed: Rehearsed) -> tuple[str, dict[str, Any]]:
-    """`mainstage model push`. Returns what it said, and the signature file."""
+def command(rehearsed: Rehearsed, *words: str) -> tuple[str, dict[str, Any]]:
+    """Runs `mainstage`. Returns what it said, and the signature file."""
     root = rehearsed.rehearsal.root
-    done = mainstage(root, "model", "push", MODEL, f"models/{MODEL}")
+    done = mainstage(root, *words)
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr, json.loads(signature_path(root, MODEL).read_text())
 
 
-def record_again(rehearsed: Rehearsed) -> Path | None:
-    """What a push does to the file."""
+def record(rehearsed: Rehearsed) -> Path | None:
+    """What `catalog record` and `model push` do to the file."""
     root = rehearsed.rehearsal.root
     return record_signature(root, load_catalog(root, "dev").models[MODEL])
 
@@ -174,8 +175,10 @@ def columns(rehearsed: Rehearsed, table: str) -> list[str]:
     return [each["Name"] for each in found["StorageDescriptor"]["Columns"]]
 
 
-def test_a_push_writes_the_file_once(rehearsed: Rehearsed) -> None:
-    said, logged = push(rehearsed)
+def test_a_push_and_catalog_record_write_the_file_once(rehearsed: Rehearsed) -> None:
+    path = signature_path(rehearsed.rehearsal.root, MODEL)
+    path.unlink()
+    said, logged = command(rehearsed, "model", "push", MODEL, f"models/{MODEL}")
     assert "wrote stacks/models/loan.signature.json" in said
     assert logged == {
         "schema": 1,
@@ -186,10 +189,13 @@ def test_a_push_writes_the_file_once(rehearsed: Rehearsed) -> None:
         ],
         "outputs": [{"name": "granted", "type": "boolean", "pii": "keep"}],
     }
-    before = signature_path(rehearsed.rehearsal.root, MODEL).stat()
-    assert record_again(rehearsed) is None
-    after = signature_path(rehearsed.rehearsal.root, MODEL).stat()
-    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    before = path.stat()
+    assert command(rehearsed, "catalog", "record", MODEL) == ("every field is recorded already\n", logged)
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    path.unlink()
+    said, again = command(rehearsed, "catalog", "record", MODEL)
+    assert "wrote stacks/models/loan.signature.json: commit it" in said
+    assert again == logged
 
 
 @dataclass
@@ -204,12 +210,13 @@ class Growth:
     done: StackReport
     calls: list[str]
     """What was changed, in its order."""
+    unrecorded: str
+    """What `up` said before the new fields were recorded; it called nothing."""
 
 
 @pytest.fixture(scope="module")
 def grown(rehearsed: Rehearsed) -> Growth:
     """Predictions under the first signature, then the second one deployed."""
-    record_again(rehearsed)
     old = [ask(rehearsed, amount=50.0), ask(rehearsed, amount=500, tax_number="1")]
     assert [reply.status for reply in old] == [200, 200]
     assert ask(rehearsed, amount=1.0, months=3).status == 400
@@ -218,6 +225,10 @@ def grown(rehearsed: Rehearsed) -> Growth:
     before, old_columns = made(rehearsed), columns(rehearsed, "records")
     entries = len(rehearsed.cloud.journal.entries())
     declare(rehearsed.rehearsal.root, SECOND)
+    unrecorded = mainstage(rehearsed.rehearsal.root, "up", "--env", "dev")
+    assert len(rehearsed.cloud.journal.entries()) == entries
+    assert unrecorded.returncode == 1
+    record(rehearsed)
     with traffic(rehearsed) as meanwhile:
         done = up(rehearsed)
     calls = [
@@ -225,14 +236,20 @@ def grown(rehearsed: Rehearsed) -> Growth:
         for each in rehearsed.cloud.journal.entries()[entries:]
         if each.operation in ("UpdateTable", "UpdateFunctionCode")
     ]
-    return Growth(old, before, old_columns, meanwhile, done, calls)
+    return Growth(old, before, old_columns, meanwhile, done, calls, unrecorded.stderr)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def recorded(rehearsed: Rehearsed, grown: Growth) -> Path:
     """The file with both signatures in it."""
-    record_again(rehearsed)
     return signature_path(rehearsed.rehearsal.root, MODEL)
+
+
+def test_what_is_not_recorded_is_not_deployed(grown: Growth) -> None:
+    """Else it would be logged, and could be given another type afterwards."""
+    for name, place in (("months", "inputs[2]"), ("email", "inputs[3]"), ("score", "outputs[0]")):
+        assert f"signature.{place}.name: {name} is logged once deployed" in grown.unrecorded
+    assert "fix: mainstage catalog record loan, and commit stacks/models/loan.signature.json" in grown.unrecorded
 
 
 def test_a_signature_grows_in_place(rehearsed: Rehearsed, grown: Growth) -> None:
@@ -280,8 +297,8 @@ def test_old_rows_stay_readable_beside_new_ones(rehearsed: Rehearsed, grown: Gro
         assert {row["version"] for row in found} == {"1"}
 
 
-def test_the_next_push_adds_what_is_new(rehearsed: Rehearsed, recorded: Path) -> None:
-    assert record_again(rehearsed) is None
+def test_the_file_has_what_is_new(rehearsed: Rehearsed, recorded: Path) -> None:
+    assert record(rehearsed) is None
     logged = json.loads(recorded.read_text())
     assert [field["name"] for field in logged["inputs"]] == ["amount", "tax_number", "months", "email"]
     assert [(field["name"], field["pii"]) for field in logged["outputs"]] == [("granted", "keep"), ("score", "keep")]
@@ -293,8 +310,8 @@ REFUSED = {
     "renamed": ("name: amount,", "name: amount_eur,", "amount (double) is gone", "did you mean amount_eur?"),
     "retyped": ("amount, type: double", "amount, type: string", "another type", "got string; allowed: double"),
     "an array": ("months, type: integer", "months, type: array<integer>", "another type", "allowed: integer"),
-    "drop to clear": (", pii: drop", "", "another treatment of personal data", "got keep; allowed: drop"),
-    "hash to drop": ("pii: hash", "pii: drop", "another treatment of personal data", "got drop; allowed: hash"),
+    "drop to clear": (", pii: drop", "", "another treatment of personal data", "got false; allowed: drop"),
+    "hash to drop": ("pii: hash", "pii: drop", "another treatment of personal data", "got drop; allowed: true or hash"),
 }
 
 
@@ -358,12 +375,45 @@ def test_a_damaged_file_is_refused_and_names_itself(rehearsed: Rehearsed, record
     assert "git checkout" in str(problem)
 
 
-def test_without_the_file_everything_goes_and_a_push_writes_it_again(rehearsed: Rehearsed, recorded: Path) -> None:
-    path = recorded
-    before = path.read_bytes()
-    path.unlink()
+def test_without_the_file_nothing_goes(rehearsed: Rehearsed, recorded: Path) -> None:
+    before = recorded.read_bytes()
+    recorded.unlink()
+    try:
+        with pytest.raises(RehearsalError, match=r"loan\.yaml:4: signature: .* mainstage catalog record loan"):
+            up(rehearsed)
+    finally:
+        recorded.write_bytes(before)
     assert quiet(up(rehearsed))
-    assert record_again(rehearsed) == path
-    fields = json.loads(path.read_bytes())
-    assert fields["inputs"] == json.loads(before)["inputs"]
-    assert [field["name"] for field in fields["outputs"]] == ["score", "granted"]
+
+
+def test_a_field_is_protected_later(rehearsed: Rehearsed, recorded: Path) -> None:
+    """With its line in the file, on purpose: a text hashed, a number dropped. What was logged before stays in clear."""
+    root = rehearsed.rehearsal.root
+    third = SECOND.replace(
+        "    - {name: email", "    - {name: iban, type: string, required: false}\n    - {name: email"
+    )
+    declare(root, third)
+    record(rehearsed)
+    up(rehearsed)
+    old = ask(rehearsed, amount=50.0, iban="DE1", months=2)
+    rows(rehearsed, [old.request_id])
+    protected = third.replace("iban, type: string", "iban, type: string, pii: hash").replace(
+        "months, type: integer", "months, type: integer, pii: drop"
+    )
+    declare(root, protected)
+    with pytest.raises(CatalogError, match="to protect iban from now on"):
+        up(rehearsed)
+    text = recorded.read_text()
+    for name, kind, treatment in (("iban", "string", "hash"), ("months", "integer", "drop")):
+        line = f'{{"name": "{name}", "type": "{kind}", "pii": "keep"}}'
+        assert line in text
+        text = text.replace(line, line.replace("keep", treatment))
+    recorded.write_text(text)
+    up(rehearsed)
+    new = ask(rehearsed, amount=60.0, iban="DE1", months=2)
+    assert [old.status, new.status] == [200, 200]
+    for source in ("records", "predictions"):
+        was, now = rows(rehearsed, [old.request_id, new.request_id], source)
+        assert was["input_iban"] == "[DE1]"
+        assert len(now["input_iban"]) == 34
+        assert "input_months" not in now

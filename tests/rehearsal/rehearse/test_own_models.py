@@ -91,6 +91,8 @@ def test_from_new_to_a_correct_answer(served: Served) -> None:
         command(served, "model", "new", kind, "--sample", rows.name, "--answer", label)
         (served.root / "fit.py").write_text(trainer)
         command(served, "model", "python", kind, "fit.py", str(served.root / "models" / kind / "model.joblib"))
+    assert "catalog record regression" in served.run("up", "--env", "dev").stderr
+    command(served, "catalog", "record", *TRAINERS)
     command(served, "up", "--env", "dev")
     for kind in TRAINERS:
         pushed = json.loads(command(served, "model", "push", kind, f"models/{kind}", "--json"))

@@ -1,4 +1,4 @@
-"""The signature that has been logged: written by a push, and never taken back by a later catalog."""
+"""The signature that is logged: recorded before it is deployed, and never taken back by a later catalog."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.catalog import CatalogError, load_catalog, record_signature
+from infra.catalog import CatalogError, check_recorded, load_catalog, record_signature
 from infra.catalog.signature_file import signature_path
 
 CARD = """\
@@ -144,15 +144,31 @@ def test_what_is_no_column_may_change(tmp_path: Path, declare: Declare) -> None:
             "Amount, type: double",
             "Amount, type: double, pii: drop",
             "stacks/models/card.yaml:7: signature.inputs[1].pii: Amount has been logged with another treatment of "
-            "personal data (stacks/models/card.signature.json); got drop; allowed: keep; fix: leave Amount as it was, "
-            "and give the new meaning a new name",
+            "personal data (stacks/models/card.signature.json); got drop; allowed: false; fix: to protect Amount from "
+            'now on, write "pii": "drop" in its line of stacks/models/card.signature.json in the same change; what '
+            'was logged so far stays as it is: docs/guides/catalog.md, "When a signature changes"',
+        ),
+        (
+            "Amount, type: double",
+            "Amount, type: double, pii: true",
+            "stacks/models/card.yaml:7: signature.inputs[1].pii: Amount has been logged with another treatment of "
+            "personal data (stacks/models/card.signature.json); got true or hash; allowed: false; fix: write pii: "
+            "drop: a hash is a text, which the column of Amount (double) cannot hold",
+        ),
+        (
+            "type: string, pii: true",
+            "type: string, pii: drop",
+            "stacks/models/card.yaml:6: signature.inputs[0].pii: token has been logged with another treatment of "
+            "personal data (stacks/models/card.signature.json); got drop; allowed: true or hash; fix: to protect token "
+            'from now on, write "pii": "drop" in its line of stacks/models/card.signature.json in the same change; '
+            'what was logged so far stays as it is: docs/guides/catalog.md, "When a signature changes"',
         ),
         (
             "type: string, pii: true",
             "type: string",
             "stacks/models/card.yaml:6: signature.inputs[0].pii: token has been logged with another treatment of "
-            "personal data (stacks/models/card.signature.json); got keep; allowed: hash; fix: leave token as it was, "
-            "and give the new meaning a new name",
+            "personal data (stacks/models/card.signature.json); got false; allowed: true or hash; fix: leave pii: true "
+            "or hash; what is to be logged with less protection needs a new name",
         ),
         (
             "fraud, type: boolean",
@@ -183,6 +199,68 @@ def test_every_break_is_told_at_once_and_nothing_is_written(tmp_path: Path, decl
     ):
         record_signature(tmp_path, model)
     assert signature_path(tmp_path, "card").read_text() == LOGGED.replace("double", "timestamp")
+
+
+@pytest.mark.parametrize(("was", "now"), [("false", "hash"), ("false", "drop"), ("hash", "drop")])
+def test_protecting_a_field_later_takes_its_line_in_the_file(
+    tmp_path: Path, declare: Declare, was: str, now: str
+) -> None:
+    declare(CARD.replace("pii: true", f"pii: {was}"))
+    path = pushed(tmp_path)
+    assert path
+    declare(CARD.replace("pii: true", f"pii: {now}"))
+    assert len(problems(tmp_path)) == 1
+    path.write_text(path.read_text().replace(f'"pii": "{ACTION[was]}"', f'"pii": "{now}"', 1))
+    catalog = load_catalog(tmp_path, "dev")
+    check_recorded(tmp_path, catalog)
+    assert record_signature(tmp_path, catalog.models["card"]) is None
+
+
+ACTION = {"false": "keep", "hash": "hash"}
+"""The catalog's word and the file's."""
+
+
+def unrecorded(root: Path, environment: str = "dev") -> list[str]:
+    with pytest.raises(CatalogError) as refused:
+        check_recorded(root, load_catalog(root, environment))
+    return [str(problem) for problem in refused.value.problems]
+
+
+RECORD = "fix: mainstage catalog record card, and commit stacks/models/card.signature.json"
+
+
+@pytest.mark.parametrize("serves", ["awaiting: true", "stable: 1"])
+def test_what_is_deployed_is_recorded_first(tmp_path: Path, declare: Declare, serves: str) -> None:
+    """An awaiting model's log stands too, with the requests that it refused."""
+    declare(CARD.replace("awaiting: true", serves))
+    assert unrecorded(tmp_path) == [
+        "stacks/models/card.yaml:4: signature: once deployed its fields are logged, and "
+        f"stacks/models/card.signature.json is not there to remember them; {RECORD}"
+    ]
+    pushed(tmp_path)
+    check_recorded(tmp_path, load_catalog(tmp_path, "dev"))
+    grown = CARD.replace(
+        "  outputs:\n", "    - {name: months, type: integer}\n  outputs:\n    - {name: Score, type: double}\n"
+    )
+    declare(grown.replace("awaiting: true", serves))
+    assert unrecorded(tmp_path, "prod") == [
+        "stacks/models/card.yaml:8: signature.inputs[2].name: months is logged once deployed, and not in "
+        f"stacks/models/card.signature.json yet; {RECORD}",
+        "stacks/models/card.yaml:10: signature.outputs[0].name: Score is logged once deployed, and not in "
+        f"stacks/models/card.signature.json yet; {RECORD}",
+    ]
+    pushed(tmp_path)
+    check_recorded(tmp_path, load_catalog(tmp_path, "prod"))
+    # And so what was logged in between is known.
+    declare(grown.replace("months, type: integer", "months, type: string"))
+    assert len(problems(tmp_path)) == 1
+
+
+def test_a_file_that_broke_since_is_named(tmp_path: Path, declare: Declare) -> None:
+    catalog = load_catalog(tmp_path, "dev")
+    signature_path(tmp_path, "card").write_text("{")
+    with pytest.raises(CatalogError, match=r"card\.signature\.json:1: is no record of a signature: no JSON"):
+        check_recorded(tmp_path, catalog)
 
 
 BROKEN = "stacks/models/card.signature.json:1: "
@@ -259,20 +337,18 @@ def test_line_endings_of_another_system_are_no_change_of_the_signature(tmp_path:
     assert path.read_bytes() == LOGGED.encode()
 
 
-def test_only_the_command_writes_it(root: Path) -> None:
+def test_only_commands_write_it(root: Path) -> None:
     """A rehearsal registers versions too, and never writes into the checkout."""
     users = {
         path.relative_to(root).as_posix()
         for path in (root / "infra").rglob("*.py")
         if "record_signature(" in path.read_text(encoding="utf-8")
     }
-    assert users == {"infra/catalog/signature_file.py", "infra/cli/model.py"}
+    assert users == {"infra/catalog/signature_file.py", "infra/cli/catalog.py", "infra/cli/model.py"}
 
 
 def test_the_shipped_models_hold_to_what_is_committed(root: Path) -> None:
     committed = sorted((root / "stacks" / "models").glob("*.signature.json"))
-    assert [path.name for path in committed] == ["iris.signature.json"]
-    iris = load_catalog(root, "prod").models["iris"]
-    logged = json.loads(committed[0].read_text())
-    for side in ("inputs", "outputs"):
-        assert {field["name"] for field in logged[side]} <= {field.name for field in getattr(iris.signature, side)}
+    assert [path.name for path in committed] == ["card-fraud.signature.json", "iris.signature.json"]
+    for environment in ("dev", "staging", "prod"):
+        check_recorded(root, load_catalog(root, environment))
