@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,27 @@ TIMEOUT_SECONDS = 35
 
 
 class PredictError(ValueError):
-    """A prediction that could not be made; the message says why."""
+    """A prediction that could not be made; the message says why.
+
+    details: the same in parts, for a script (`error_details`); empty where there was no answer.
+    """
+
+    def __init__(self, message: str, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.details = dict(details or {})
+
+
+def error_details(
+    code: str,
+    message: str,
+    *,
+    status: int | None = None,
+    request_id: str = "",
+    problems: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """A refusal in parts. status None: the request was not sent. code: empty for the gateway's own refusals."""
+    told = {"status": status, "code": code, "message": message, "request_id": request_id}
+    return {**told, "problems": list(problems)}
 
 
 @dataclass(frozen=True)
@@ -113,7 +134,7 @@ def ask(target: Target, model: str, body: bytes, *, token: str | None = None) ->
     reply = door.predict(model, body)
     answer = _decoded(reply.body)
     if reply.status != 200:
-        raise PredictError("\n".join(_told(target, model, reply, answer)))
+        raise _refused(target, model, reply, answer)
     return {
         "answer": answer,
         "version": reply.version,
@@ -122,8 +143,8 @@ def ask(target: Target, model: str, body: bytes, *, token: str | None = None) ->
     }
 
 
-def _told(target: Target, model: str, reply: Reply, answer: Any) -> list[str]:
-    """What an error reply says, for a person: the documented error, or the gateway's own message."""
+def _refused(target: Target, model: str, reply: Reply, answer: Any) -> PredictError:
+    """What an error reply says: the documented error, or the gateway's own message."""
     error = answer.get("error") if isinstance(answer, dict) else None
     if not isinstance(error, dict):
         said = answer.get("message", answer) if isinstance(answer, dict) else answer
@@ -132,15 +153,34 @@ def _told(target: Target, model: str, reply: Reply, answer: Any) -> list[str]:
             403: "the credentials may not call this route: their role needs execute-api:Invoke on it",
             429: "the front door's throttle is reached; wait a moment",
         }.get(reply.status, "")
-        return [f"{model}: {reply.status} {said}" + (f" ({hint})" if hint else "")]
+        text = f"{model}: {reply.status} {said}" + (f" ({hint})" if hint else "")
+        return PredictError(text, error_details("", str(said), status=reply.status, request_id=reply.request_id))
     lines = [f"{model}: {reply.status} {error.get('code')}: {error.get('message')}"]
-    for problem in error.get("problems", ()):
-        lines.append(f"  {problem.get('field')}: {problem.get('rule')}")
+    problems = [each for each in error.get("problems") or () if isinstance(each, dict)]
+    lines += [f"  {each.get('field')}: {each.get('message') or each.get('rule')}" for each in problems]
     if error.get("code") == "model_error":
         endpoint = endpoint_name(target.environment, model)
         lines += ["The container's last lines:", *(f"  {line}" for line in last_log_lines(target, endpoint))]
-    lines.append(f"request {reply.request_id}: mainstage predictions find {model} {reply.request_id}")
-    return lines
+    if reply.request_id:
+        lines.append(f"request {reply.request_id}: {find_command(target, model, reply.request_id)}")
+    return PredictError(
+        "\n".join(lines),
+        error_details(
+            str(error.get("code") or ""),
+            str(error.get("message") or ""),
+            status=reply.status,
+            request_id=reply.request_id,
+            problems=problems,
+        ),
+    )
+
+
+def find_command(target: Target, model: str, request_id: str) -> str:
+    """What a person pastes into a shell to see all that was logged of a request."""
+    words = ["mainstage", "predictions", "find", model, request_id]
+    if not target.emulated:
+        words += ["--target", target.environment, "--profile", str(target.profile)]
+    return shlex.join(words)
 
 
 def last_log_lines(target: Target, endpoint: str, count: int = 8) -> list[str]:

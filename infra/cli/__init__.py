@@ -11,7 +11,8 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.cli import catalog, model, predict, predictions, rehearse
-from infra.cli.output import console, fail
+from infra.cli.arguments import AnyArgument
+from infra.cli.output import console, document, fail
 
 STOPPED = 130
 """Exit code after Ctrl-C, SIGTERM or SIGHUP."""
@@ -26,7 +27,7 @@ app = typer.Typer(
 )
 app.command("rehearse")(rehearse.rehearse)
 app.command("up")(rehearse.up)
-app.command("predict")(predict.predict)
+app.command("predict", cls=AnyArgument)(predict.predict)
 app.add_typer(model.app, name="model")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(predictions.app, name="predictions")
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line. A person's mistake or AWS's refusal is one line and exit code 1; a bug is a traceback."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in words
+    document.begin()
     for number in (signal.SIGTERM, signal.SIGHUP):
         # As Ctrl-C does: what is open is closed, children end, scratch folders go.
         signal.signal(number, _stop)
@@ -54,7 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app(args=words)
     except SystemExit as ended:
         if ended.code == STOPPED:  # typer makes it of a KeyboardInterrupt
-            fail("stopped; nothing is left running")
+            fail("stopped; nothing is left running", as_json=as_json)
+        elif as_json and (refused := _command_line(ended)):
+            document.write({"error": refused})
         raise
     except (ClientError, BotoCoreError, OSError) as error:
         fail(str(error), as_json=as_json)
@@ -62,5 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if not type(error).__module__.startswith(("infra.", "mainstage.")):
             raise
-        fail(str(error), as_json=as_json)
+        fail(str(error), as_json=as_json, details=getattr(error, "details", None))
         sys.exit(1)
+
+
+def _command_line(ended: SystemExit) -> str:
+    """What was wrong with the command line, where that is why it ended: typer has told a person already."""
+    told = getattr(ended.__context__, "format_message", None)
+    return told() if told is not None else ""

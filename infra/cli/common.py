@@ -35,5 +35,5 @@ def root() -> Path:
 def target(name: str | None, profile: str | None, *, as_json: bool) -> Target:
     """Resolves the target and says which one it is."""
     found = resolve(root(), name, profile)
-    say(f"[dim]target: {found}[/dim]", as_json=as_json)
+    say(f"target: {found}", "dim", as_json=as_json)
     return found

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from mainstage_runtime.record import pii_action
 from rich.table import Table
 
 from infra import settings
 from infra.catalog import Model, load_catalog, record_signature
 from infra.cli import common
-from infra.cli.output import emit, say, working
+from infra.cli.output import emit, note, say, working
+from infra.cli.screen import as_text
 from infra.registry import status as live
 from infra.registry.infer import infer
 from infra.registry.push import Pushed, push
@@ -63,7 +66,8 @@ def new(
     steps = [
         f"write train.py, ending in joblib.dump(model, '{where}/model.joblib'), and run it with the image's versions: "
         f"mainstage model python {name} train.py",
-        "declare it: mainstage up --env dev",
+        f"look through the signature in {os.path.relpath(made.catalog)} (pii: true for personal data), then record and "
+        f"declare it: mainstage catalog record {name}; mainstage up --env dev",
         f"register it: mainstage model push {name} {where}",
         f"serve it: in {os.path.relpath(made.catalog)} put `stable: 1` for `awaiting: true`; mainstage up --env dev",
         f"ask it: mainstage predict {name} '{made.sample_request}'",
@@ -74,7 +78,7 @@ def new(
 
 def _new_text(inference: Path, catalog: Path, steps: list[str]) -> str:
     lines = [f"wrote {os.path.relpath(inference)}", f"wrote {os.path.relpath(catalog)}", "", "Next:"]
-    return "\n".join([*lines, *(f"  {number}. {step}" for number, step in enumerate(steps, 1))]).replace("[", "\\[")
+    return "\n".join([*lines, *(f"  {number}. {step}" for number, step in enumerate(steps, 1))])
 
 
 @app.command("python", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -122,7 +126,7 @@ def push_command(
             progress=lambda step: status.update(f"pushing {name}: {step}"),
         )
     for warning in done.warnings:
-        say(f"[yellow]note:[/yellow] {warning}", as_json=as_json)
+        note(warning, as_json=as_json)
     if written := record_signature(common.root(), model):
         say(
             f"wrote {os.path.relpath(written)}: what predictions of {name} are logged with from now on. Commit it: "
@@ -164,9 +168,8 @@ def _list_table(rows: list[dict[str, Any]]) -> Table:
     table = Table("model", "owner", "catalog asks for", "registered versions", box=None, header_style="bold")
     for row in rows:
         versions = ", ".join(str(number) for number in row["versions"]) or "none"
-        table.add_row(
-            row["model"], row["owner"] or "", row["asked"] if row["in_catalog"] else "not in the catalog", versions
-        )
+        asked = row["asked"] if row["in_catalog"] else "not in the catalog"
+        table.add_row(*(as_text(cell) for cell in (row["model"], row["owner"] or "", asked, versions)))
     return table
 
 
@@ -202,21 +205,27 @@ def show(
 
 
 def _card_table(card: dict[str, Any]) -> Table:
-    table = Table(show_header=False, box=None)
     packages = ", ".join(f"{name} {version}" for name, version in sorted(card["runtime"]["packages"].items()))
-    table.add_row("model", f"{card['model']} version {card['version']}")
-    table.add_row("pushed", f"{card['pushed_at']} by {card['pushed_by']}")
-    table.add_row("archive", f"{card['archive']['size_bytes']} bytes, sha256 {card['archive']['sha256']}")
-    table.add_row("runtime", f"{card['runtime']['preset']} (Python {card['runtime']['python']}; {packages})")
-    table.add_row("metrics", ", ".join(f"{k} {v}" for k, v in card["metrics"].items()) or "none")
-    table.add_row("data", ", ".join(f"{k} {v}" for k, v in card["data"].items()) or "unknown")
-    table.add_row(
-        "commit",
-        (card.get("commit") or "none") + (" with uncommitted changes" if card.get("uncommitted_changes") else ""),
-    )
-    for side in ("inputs", "outputs"):
-        table.add_row(side, ", ".join(f"{field['name']}: {field['type']}" for field in card["signature"][side]))
+    rows = {
+        "model": f"{card['model']} version {card['version']}",
+        "pushed": f"{card['pushed_at']} by {card['pushed_by']}",
+        "archive": f"{card['archive']['size_bytes']} bytes, sha256 {card['archive']['sha256']}",
+        "runtime": f"{card['runtime']['preset']} (Python {card['runtime']['python']}; {packages})",
+        "metrics": ", ".join(f"{k} {v}" for k, v in card["metrics"].items()) or "none",
+        "data": ", ".join(f"{k} {v}" for k, v in card["data"].items()) or "unknown",
+        "commit": (card.get("commit") or "none")
+        + (" with uncommitted changes" if card.get("uncommitted_changes") else ""),
+        **{side: ", ".join(_field(each) for each in card["signature"][side]) for side in ("inputs", "outputs")},
+    }
+    table = Table(show_header=False, box=None)
+    for name, value in rows.items():
+        table.add_row(name, as_text(value))
     return table
+
+
+def _field(field: Mapping[str, Any]) -> str:
+    stored = {"keep": "", "hash": " (personal data: logged as a hash)", "drop": " (personal data: not logged)"}
+    return f"{field['name']}: {field['type']}{stored[pii_action(field)]}"
 
 
 @app.command("status")
@@ -240,12 +249,12 @@ def _status_table(found: list[live.ModelStatus]) -> Table:
     table = Table("model", "asked", "live", "endpoint", "instances", "guard alarms", box=None, header_style="bold")
     colours = {"InService": "green", "Failed": "red", "not created": "yellow"}
     for each in found:
-        state = f"[{colours.get(each.endpoint_status, 'cyan')}]{each.endpoint_status}[/]"
+        state = as_text(each.endpoint_status, colours.get(each.endpoint_status, "cyan"))
         serving = ", ".join(f"{v.version} ({v.traffic_percent:g} %)" for v in each.variants) or "nothing"
         instances = ", ".join(f"{v.instances} of {v.desired_instances}" for v in each.variants) or "-"
-        table.add_row(each.model, each.asked, serving, state, instances, each.alarms_text)
+        table.add_row(each.model, each.asked, as_text(serving), state, instances, as_text(each.alarms_text))
         if each.failure_reason:
-            table.add_row("", "", f"[red]{each.failure_reason}[/red]")
+            table.add_row("", "", as_text(each.failure_reason, "red"))
     return table
 
 

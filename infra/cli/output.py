@@ -3,32 +3,71 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.status import Status
+from rich.text import Text
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+from infra.cli.screen import OBEYED, Screen, as_text
+
+console = Screen()
+errors = Screen(stderr=True)
 
 
 def emit(value: Any, *, as_json: bool, render: Callable[[Any], Any]) -> None:
     """Prints `value`: as one JSON document for a script, else as `render(value)` for a person."""
     if as_json:
-        sys.stdout.write(to_json(value) + "\n")
+        document.write(value)
     elif (shown := render(value)) is not None:
         # Text is never broken: a person pastes commands and addresses from it. Tables fit themselves to the screen.
-        console.print(shown, soft_wrap=isinstance(shown, str))
+        console.print(shown, soft_wrap=isinstance(shown, str | Text))
 
 
-def to_json(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False, default=_plain)
+class _Document:
+    """The one document that a script reads from standard output: what went wrong after it adds no second one."""
+
+    def __init__(self) -> None:
+        self._written = False
+
+    def begin(self) -> None:
+        """A new command line."""
+        self._written = False
+
+    def write(self, value: Any) -> None:
+        if not self._written:
+            self._written = True
+            sys.stdout.write(to_json(value) + "\n")
+
+
+document = _Document()
+
+
+def to_json(value: Any, *, indent: int | None = 2) -> str:
+    """JSON that every reader takes and that a terminal may be shown: letters as they are, controls escaped; what JSON
+    has no number for as Athena writes it: "NaN", "Infinity"."""
+    try:
+        text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False, default=_plain)
+    except ValueError:
+        text = json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    # Outside of strings JSON has none of these.
+    return OBEYED.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return value if value is None or isinstance(value, str | int | float) else _finite(_plain(value))
 
 
 def _plain(value: Any) -> Any:
@@ -43,19 +82,43 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def say(text: str, *, as_json: bool = False) -> None:
+def say(text: str | Text, style: str = "", *, as_json: bool = False) -> None:
     """A line for a person. With --json it goes to standard error, so that standard output stays one document."""
-    (errors if as_json else console).print(text, soft_wrap=True)
+    (errors if as_json else console).print(text, style=style, soft_wrap=True)
 
 
-def fail(message: str, *, as_json: bool = False) -> None:
-    """The one error of a command. The caller exits."""
+def note(text: str, *, as_json: bool = False) -> None:
+    """Something that a person should know of, which is no error."""
+    say(Text.assemble(("note:", "yellow"), " ", as_text(text)), as_json=as_json)
+
+
+def fail(message: str, *, as_json: bool = False, details: Mapping[str, Any] | None = None) -> None:
+    """The one error of a command. The caller exits.
+
+    details: further members of the error's JSON document.
+    """
     if as_json:
-        sys.stdout.write(to_json({"error": message}) + "\n")
-    errors.print("error:", style="bold red", end=" ")
-    errors.print(message, markup=False, soft_wrap=True)
+        document.write({"error": message, **(details or {})})
+    errors.print(Text.assemble(("error:", "bold red"), " ", as_text(message)), soft_wrap=True)
 
 
-def working(text: str) -> AbstractContextManager[Status]:
+class Working:
+    """A spinner's text."""
+
+    def __init__(self, status: Status) -> None:
+        self._status = status
+
+    def update(self, text: str) -> None:
+        self._status.update(as_text(text))
+
+
+@contextmanager
+def working(text: str) -> Iterator[Working]:
     """A spinner on standard error while something takes time; nothing but silence where no person looks."""
-    return errors.status(text)
+    with errors.status(as_text(text)) as status:
+        yield Working(status)
+
+
+def on_a_terminal() -> bool:
+    """Whether a person sees standard output as it is written."""
+    return sys.stdout.isatty()

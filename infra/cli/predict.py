@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
-from infra.catalog.requests import request_problems
+from infra.catalog.requests import problem_objects, request_problems
 from infra.cli import common
 from infra.cli.model import model_named
-from infra.cli.output import emit
-from infra.front_door import PredictError, ask
+from infra.cli.output import emit, to_json
+from infra.cli.screen import as_text
+from infra.front_door import PredictError, ask, error_details
 
 
 def predict(
@@ -42,7 +44,11 @@ def predict(
             f"`stable: 1` for `awaiting: true` in stacks/models/{name}.yaml, then {where.bring_up}"
         )
     if check and (problems := request_problems(model.signature, body)):
-        raise PredictError("\n".join([f"the request does not fit the signature of {name}:", *problems]))
+        message = f"the request does not fit the signature of {name}"
+        raise PredictError(
+            "\n".join([f"{message}:", *problems]),
+            error_details("invalid_payload", message, problems=problem_objects(model.signature, body)),
+        )
     answer = ask(where, name, body, token=token)
     emit(answer, as_json=as_json, render=_render)
 
@@ -68,7 +74,6 @@ def read_body(data: str) -> bytes:
     return text.encode()
 
 
-def _render(answer: dict[str, Any]) -> str:
-    shown = json.dumps(answer["answer"], ensure_ascii=False)
+def _render(answer: dict[str, Any]) -> Text:
     told = f"version {answer['version']}, {answer['latency_ms']} ms, request {answer['request_id']}"
-    return f"{shown}\n[dim]{told}[/dim]"
+    return Text("\n").join([as_text(to_json(answer["answer"], indent=None)), as_text(told, "dim")])

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, ConsoleOptions, Group, RenderResult
-from rich.measure import Measurement
-from rich.table import Table
-from rich.text import Text
+from rich.console import Group
 
 from infra.cli import common
+from infra.cli.arguments import AnyArgument
 from infra.cli.model import model_named
-from infra.cli.output import emit, fail, to_json, working
+from infra.cli.output import emit, fail, note, on_a_terminal, say, working
+from infra.cli.rows import Rows, as_csv_text
+from infra.cli.screen import as_text, visible
 
 app = typer.Typer(
     help="Ask the prediction log: every prediction with its input, output, latency and version. A record can be asked "
@@ -27,14 +24,35 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+WHEN = "a record can be asked for one to three minutes after its reply"
+
 NameArgument = Annotated[str, typer.Argument(help="The model.", show_default=False)]
 HoursOption = Annotated[
     float, typer.Option("--hours", min=0.01, max=8760, help="How far to look back from now. Default: 24.")
 ]
 CsvOption = Annotated[bool, typer.Option("--csv", help="Print the rows as CSV.")]
 
+LATENCY_NARROW = {
+    "version": "version",
+    "requests": "requests",
+    "p50_ms": "p50_ms",
+    "p95_ms": "p95_ms",
+    "p99_ms": "p99_ms",
+    "model_p50_ms": "model p50",
+    "model_p95_ms": "model p95",
+    "model_p99_ms": "model p99",
+}
+ERRORS_NARROW = {
+    "status": "status",
+    "error_code": "error_code",
+    "occurrences": "count",
+    "at": "at (UTC)",
+    "request_id": "request_id",
+    "error_field": "error_field",
+}
 
-@app.command("query")
+
+@app.command("query", cls=AnyArgument)
 def query(
     name: NameArgument,
     sql: Annotated[str, typer.Argument(help="A SELECT over the view `predictions`; @FILE, or - for standard input.")],
@@ -48,10 +66,11 @@ def query(
     Name the day to read little: mainstage predictions query iris "SELECT version, count(*) AS n FROM predictions
     WHERE day = '2026-01-31' GROUP BY version"
     """
-    _ask(name, lambda _: _read_sql(sql), target, profile, as_csv=as_csv, as_json=as_json)
+    statement = _sql(sql)
+    _ask(name, lambda _: statement, target, profile, as_csv=as_csv, as_json=as_json)
 
 
-@app.command("find")
+@app.command("find", cls=AnyArgument)
 def find(
     name: NameArgument,
     request_id: Annotated[str, typer.Argument(help="The reply's header x-request-id.", show_default=False)],
@@ -78,7 +97,7 @@ def find(
     )
     if not answer.rows:
         where = f"on {day}" if day else "in the log"
-        fail(f"{name}: no request {request_id} {where}; a record can be asked for about a minute after its reply")
+        fail(f"{name}: no request {request_id} {where}; {WHEN}")
         raise typer.Exit(1)
 
 
@@ -95,7 +114,16 @@ def latency(
     from mainstage.prediction_queries import latency_by_version
 
     span = _last(hours)
-    _ask(name, lambda base: latency_by_version(base, span), target, profile, as_csv=as_csv, as_json=as_json)
+    answer = _ask(
+        name,
+        lambda base: latency_by_version(base, span),
+        target,
+        profile,
+        as_csv=as_csv,
+        as_json=as_json,
+        narrow=LATENCY_NARROW,
+    )
+    _say_nothing_found(answer, f"{name}: no answered request", hours)
 
 
 @app.command("errors")
@@ -112,7 +140,16 @@ def errors(
     from mainstage.prediction_queries import error_samples
 
     span = _last(hours)
-    _ask(name, lambda base: error_samples(base, span, each=each), target, profile, as_csv=as_csv, as_json=as_json)
+    answer = _ask(
+        name,
+        lambda base: error_samples(base, span, each=each),
+        target,
+        profile,
+        as_csv=as_csv,
+        as_json=as_json,
+        narrow=ERRORS_NARROW,
+    )
+    _say_nothing_found(answer, f"{name}: no error", hours)
 
 
 def _ask(
@@ -124,6 +161,7 @@ def _ask(
     as_csv: bool,
     as_json: bool,
     quiet_when_empty: bool = False,
+    narrow: Mapping[str, str] | None = None,
 ) -> Any:
     from infra.layers.names import database_name
     from infra.predictions import athena
@@ -135,9 +173,11 @@ def _ask(
     with working(f"asking the log of {name}"):
         answer = athena.run(where, name, sql_of(database_name(where.environment, name)))
     if as_csv:
-        sys.stdout.write(as_csv_text(answer.columns, answer.rows))
+        text = as_csv_text(answer.columns, answer.rows)
+        sys.stdout.write(visible(text) if on_a_terminal() else text)
     elif answer.rows or as_json or not quiet_when_empty:
-        emit(_told(answer) if as_json else answer, as_json=as_json, render=_render)
+        emit(_told(answer) if as_json else answer, as_json=as_json, render=lambda told: _render(told, narrow or {}))
+    _say_renamed(answer, as_json=as_json or as_csv)
     return answer
 
 
@@ -151,71 +191,21 @@ def _told(answer: Any) -> dict[str, Any]:
     }
 
 
-def as_csv_text(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
-    """The rows as CSV (RFC 4180) with a header. A null is an empty field, booleans are true and false."""
-    written = io.StringIO()
-    writer = csv.writer(written, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([_cell(row[column]) for column in columns])
-    return written.getvalue()
+def _say_renamed(answer: Any, *, as_json: bool) -> None:
+    for name, others in answer.renamed.items():
+        note(f"several columns are called {name}; the others are shown as {', '.join(others)}", as_json=as_json)
 
 
-def _cell(value: Any) -> Any:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "" if value is None else value
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """A table where the terminal has room for it; else each row with one value a line, as psql's automatic \\x does."""
-
-    columns: Sequence[str]
-    rows: Sequence[dict[str, Any]]
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        table = self._table()
-        if Measurement.get(console, options.update(max_width=10_000), table).maximum <= options.max_width:
-            yield table
-            return
-        for number, row in enumerate(self.rows, start=1):
-            if len(self.rows) > 1:
-                yield Text(f"row {number}", style="bold")
-            yield _lines(self.columns, row)
-
-    def _table(self) -> Table:
-        table = Table(box=None, header_style="bold")
-        for column in self.columns:
-            numbers = any(isinstance(row[column], int | float) for row in self.rows)
-            table.add_column(column, justify="right" if numbers else "left", overflow="fold")
-        for row in self.rows:
-            table.add_row(*(_shown(row[column]) for column in self.columns))
-        return table
-
-
-def _render(answer: Any) -> Group:
+def _render(answer: Any, narrow: Mapping[str, str]) -> Group:
     count = len(answer.rows)
     rows = f"{count:,} row{'s' if count != 1 else ''}"
-    cost = f"[dim]{rows}, {answer.scanned_bytes:,} bytes scanned, {answer.seconds:.2f} s[/dim]"
-    return Group(_Rows(answer.columns, answer.rows), cost)
+    cost = as_text(f"{rows}, {answer.scanned_bytes:,} bytes scanned, {answer.seconds:.2f} s", "dim")
+    return Group(Rows(answer.columns, answer.rows, narrow), cost)
 
 
-def _lines(columns: Sequence[str], row: dict[str, Any]) -> Table:
-    table = Table(box=None, show_header=False)
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for column in columns:
-        table.add_row(column, _shown(row[column]))
-    return table
-
-
-def _shown(value: Any) -> Any:
-    if value is None:
-        return Text("-", style="dim")
-    return Text(
-        f"{value:.2f}" if isinstance(value, float) else to_json(value) if isinstance(value, bool) else str(value)
-    )
+def _say_nothing_found(answer: Any, what: str, hours: float) -> None:
+    if not answer.rows:
+        say(f"{what} in the last {hours:g} hours; {WHEN}", "dim", as_json=True)
 
 
 def _last(hours: float) -> Any:
@@ -229,6 +219,17 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is no day; write it as 2026-01-31", param_hint="--day") from None
+
+
+def _sql(given: str) -> str:
+    """The statement that was given, by whichever way. Raises BadParameter when there is none."""
+    sql = _read_sql(given)
+    if not sql.strip():
+        raise typer.BadParameter(
+            "there is no SQL; such as: SELECT version, count(*) AS n FROM predictions GROUP BY version",
+            param_hint="SQL",
+        )
+    return sql
 
 
 def _read_sql(given: str) -> str:

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Group
-from rich.markup import escape
 from rich.padding import Padding
 from rich.progress import Progress as Bars
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
+from rich.text import Text
 from rich.tree import Tree
 
 from infra.cli import common
 from infra.cli.output import emit, errors, fail, say
+from infra.cli.screen import as_text, visible
 from infra.registry.target import ENVIRONMENTS, TargetError
 from infra.rehearsal.progress import Progress, Tell
 
@@ -110,12 +111,14 @@ def serve_until_stopped(report: Report, access_key_id: str, as_json: bool) -> No
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stopped.set())
     say(
-        f"\n[bold]Serving[/bold] emulated AWS at {report.endpoint_url} until Ctrl-C. From another terminal:",
+        Text.assemble(
+            "\n", ("Serving", "bold"), f" emulated AWS at {report.endpoint_url} until Ctrl-C. From another terminal:"
+        ),
         as_json=as_json,
     )
     if report.try_it:
-        say(f"  .venv/bin/{escape(report.try_it)}", as_json=as_json)
-        say(f"  {escape(report.curl)}", as_json=as_json)
+        say(f"  .venv/bin/{report.try_it}", as_json=as_json)
+        say(f"  {report.curl}", as_json=as_json)
         model = report.traffic[0].model
         say(f"  .venv/bin/mainstage predictions latency {model}", as_json=as_json)
     say(
@@ -136,9 +139,9 @@ def showing() -> Iterator[Tell]:
     one_line = {"no_wrap": True, "overflow": "ellipsis"}
     with Bars(
         SpinnerColumn(finished_text="[green]✓"),
-        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
         TimeElapsedColumn(table_column=Column(no_wrap=True, min_width=7)),
-        TextColumn("[dim]{task.fields[detail]}", table_column=Column(**one_line)),
+        TextColumn("{task.fields[detail]}", style="dim", markup=False, table_column=Column(**one_line)),
         console=errors,
     ) as bars:
         current: list[Any] = []
@@ -155,7 +158,7 @@ def showing() -> Iterator[Tell]:
                     bars.add_task(STEPS.get(progress.step, progress.step), total=None, detail=""),
                 ]
             count = f" {progress.done} of {progress.total}" if progress.total else ""
-            bars.update(current[1], detail=escape(progress.detail) + count)
+            bars.update(current[1], detail=visible(progress.detail) + count)
 
         yield tell
         end()
@@ -176,27 +179,29 @@ def render(report: Report, served: bool = False) -> Group:
     """The report for a person: what stands, what answered, how long it took, what was real."""
     from infra.rehearsal.report import REAL
 
-    head = f"[bold]{report.environment}[/bold] (account {report.account_id}, {report.region}), rehearsed offline"
+    where = f" (account {report.account_id}, {report.region}), rehearsed offline"
+    head = Text.assemble((report.environment, "bold"), where)
     parts: list[Any] = [head, *(_tree(each) for each in report.stacks), ""]
     for heading, lines in (("Real", REAL), ("Emulated", report.emulated)):
-        parts += [f"[bold]{heading}[/bold]", *(Padding(line, (0, 0, 0, 2)) for line in lines)]
-    parts += [Padding(f"[yellow]{line}[/yellow]", (0, 0, 0, 2)) for line in report.differences]
-    parts += ["", _times(report), f"AWS calls: {report.calls_told}", "", _predictions(report)]
+        parts += [Text(heading, "bold"), *(Padding(as_text(line), (0, 0, 0, 2)) for line in lines)]
+    parts += [Padding(as_text(line, "yellow"), (0, 0, 0, 2)) for line in report.differences]
+    parts += ["", _times(report), as_text(f"AWS calls: {report.calls_told}"), "", _predictions(report)]
     if any(log.latencies for log in report.logs.values()):
-        parts.append(Padding("[dim]the clients' watch holds the way there and back as well[/dim]", (0, 0, 0, 1)))
+        parts.append(Padding(as_text("the clients' watch holds the way there and back as well", "dim"), (0, 0, 0, 1)))
     parts += _replies(report)
-    parts += [f"{name}: {reason}" for name, reason in report.not_served.items()]
+    parts += [as_text(f"{name}: {reason}") for name, reason in report.not_served.items()]
     if report.ok:
-        parts += ["", "[green]Everything answered as it had to.[/green]"]
+        parts += ["", Text("Everything answered as it had to.", "green")]
         if not served:
             parts.append("Keep it running and try your own model: make rehearse ARGS=--serve")
     if report.page:
-        parts.append(f"The whole run as a page: {report.page}")
+        parts.append(as_text(f"The whole run as a page: {report.page}"))
     return Group(*parts)
 
 
 def _tree(stack: StackReport) -> Tree:
-    tree = Tree(f"[bold]{stack.stack}[/bold]  {len(stack.resources)} resources in {stack.seconds:.1f} s")
+    told = f"  {len(stack.resources)} resources in {stack.seconds:.1f} s"
+    tree = Tree(Text.assemble((stack.stack, "bold"), told))
     children: dict[str, list[Any]] = {}
     for line in stack.resources:
         children.setdefault(line.parent, []).append(line)
@@ -216,18 +221,18 @@ def _branch(tree: Tree, line: Any, children: dict[str, list[Any]]) -> None:
         return
     kind = line.type.split(":")[-1]
     if not below:
-        tree.add(f"{line.name} [dim]{kind}[/dim]")
+        tree.add(Text.assemble(as_text(line.name), " ", as_text(kind, "dim")))
         return
     components = [child for child in below if child.urn in children]
     plain = [child for child in below if child.urn not in children]
-    branch = tree.add(f"[cyan]{line.name}[/cyan] {kind}")
+    branch = tree.add(Text.assemble(as_text(line.name, "cyan"), " ", as_text(kind)))
     counted: dict[str, int] = {}
     for child in plain:
         name = child.type.split(":")[-1]
         counted[name] = counted.get(name, 0) + 1
     if counted:
         names = (f"{count}×{name}" if count > 1 else name for name, count in sorted(counted.items()))
-        branch.add(f"[dim]{', '.join(names)}[/dim]")
+        branch.add(as_text(", ".join(names), "dim"))
     for child in components:
         _branch(branch, child, children)
 
@@ -239,15 +244,15 @@ def _predictions(report: Report) -> Table:
     for each in report.traffic:
         for version, count in each.versions.items():
             percentiles = (f"{each.percentile_ms(p, version):.1f}" for p in (50, 95, 99))
-            table.add_row(each.model, version, "clients", f"{count:,}", *percentiles)
+            table.add_row(each.model, as_text(version), "clients", f"{count:,}", *percentiles)
         log = report.logs.get(each.model)
         for row in log.latencies if log else ():
             percentiles = (f"{value:.1f}" for value in (row.p50_ms, row.p95_ms, row.p99_ms))
-            table.add_row(each.model, row.version, "the log, by SQL", f"{row.predictions:,}", *percentiles)
+            table.add_row(each.model, as_text(row.version), "the log, by SQL", f"{row.predictions:,}", *percentiles)
     return table
 
 
-def _replies(report: Report) -> list[str]:
+def _replies(report: Report) -> list[Text]:
     lines = []
     for each in report.traffic:
         kinds = (
@@ -262,14 +267,13 @@ def _replies(report: Report) -> list[str]:
                 f"{len(log.missing) + len(log.unknown)} differ; CloudWatch counts "
                 f"{report.published_invocations.get(each.model, 0):,g} invocations"
             )
-    return lines
+    return [as_text(line) for line in lines]
 
 
-def _times(report: Report) -> str:
+def _times(report: Report) -> Text:
     total = sum(report.seconds.values())
-    return (
-        "Seconds: " + ", ".join(f"{name} {value:.1f}" for name, value in report.seconds.items()) + f"; all {total:.1f}"
-    )
+    each = ", ".join(f"{name} {value:.1f}" for name, value in report.seconds.items())
+    return as_text(f"Seconds: {each}; all {total:.1f}")
 
 
 def _up_table(done: list[StackReport]) -> Table:

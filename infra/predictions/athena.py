@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -37,11 +37,14 @@ class Answer:
     """A query's rows, and what it cost."""
 
     columns: Sequence[str]
+    """Each name once: a second column called `a` is `a_2`."""
     rows: Sequence[dict[str, Any]]
     """Values by column: numbers and booleans as such, everything else as Athena writes it; None for null."""
     scanned_bytes: int
     seconds: float
     query_execution_id: str
+    renamed: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Names that several columns of the result have, and what the second and later ones are called in `columns`."""
 
 
 def run(target: Target, model: str, sql: str, parameters: Sequence[str] = ()) -> Answer:
@@ -68,13 +71,14 @@ def run(target: Target, model: str, sql: str, parameters: Sequence[str] = ()) ->
         athena.stop_query_execution(QueryExecutionId=query)
         raise
     statistics = done.get("Statistics", {})
-    columns, rows = _rows(athena, query)
+    columns, renamed, rows = _rows(athena, query)
     return Answer(
         columns,
         rows,
         statistics.get("DataScannedInBytes", 0),
         statistics.get("TotalExecutionTimeInMillis", 0) / 1000,
         query,
+        renamed,
     )
 
 
@@ -109,20 +113,37 @@ def _refused(target: Target, model: str, workgroup: str, error: ClientError) -> 
     return message
 
 
-def _rows(athena: Any, query: str) -> tuple[list[str], list[dict[str, Any]]]:
+def _rows(athena: Any, query: str) -> tuple[list[str], dict[str, list[str]], list[dict[str, Any]]]:
     columns: list[str] = []
+    renamed: dict[str, list[str]] = {}
     readers: list[Callable[[str], Any]] = []
     rows: list[dict[str, Any]] = []
     for page in athena.get_paginator("get_query_results").paginate(QueryExecutionId=query):
         found = page["ResultSet"]["Rows"]
         if not columns:
             described = page["ResultSet"]["ResultSetMetadata"]["ColumnInfo"]
-            columns = [column["Name"] for column in described]
+            names = [column["Name"] for column in described]
             readers = [_NUMBERS.get(column["Type"], str) for column in described]
-            if found and [cell.get("VarCharValue") for cell in found[0]["Data"]] == columns:
+            if found and [cell.get("VarCharValue") for cell in found[0]["Data"]] == names:
                 found = found[1:]  # a SELECT's first row is the header
+            columns, renamed = _once_each(names)
         for row in found:
             cells = [cell.get("VarCharValue") for cell in row["Data"]]
             values = (None if cell is None else read(cell) for cell, read in zip(cells, readers, strict=False))
             rows.append(dict(zip(columns, values, strict=False)))
-    return columns, rows
+    return columns, renamed, rows
+
+
+def _once_each(names: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]:
+    """Names for columns, no name twice (SQL lets a result have that; rows by name would lose values), and which names
+    were given instead."""
+    columns: list[str] = []
+    renamed: dict[str, list[str]] = {}
+    for name in names:
+        given, number = name, 2
+        while given in columns or (given != name and given in names):
+            given, number = f"{name}_{number}", number + 1
+        if given != name:
+            renamed.setdefault(name, []).append(given)
+        columns.append(given)
+    return columns, renamed

@@ -172,7 +172,14 @@ def test_the_gateways_own_refusals_say_what_to_do(run: Run, door: Door, status: 
     ended = run("predict", "iris", BODY)
     assert (ended.code, ended.err) == (1, f"error: iris: {status} {message} ({hint})\n")
     in_json = run("predict", "iris", BODY, "--json")
-    assert json.loads(in_json.out) == {"error": f"iris: {status} {message} ({hint})"}
+    assert json.loads(in_json.out) == {
+        "error": f"iris: {status} {message} ({hint})",
+        "status": status,
+        "code": "",
+        "message": message,
+        "request_id": "",
+        "problems": [],
+    }
 
 
 def test_a_model_that_fails_shows_its_containers_last_lines(run: Run, door: Door) -> None:
@@ -217,3 +224,70 @@ def test_what_aws_refuses_is_one_line(run: Run, door: Door, monkeypatch: pytest.
         1,
         "error: An error occurred (AccessDeniedException) when calling the GetApis operation: no\n",
     )
+
+
+HOSTILE = "\x1b]52;c;eA==\x07\x9b2J\u202e"
+
+
+@pytest.mark.parametrize(
+    "predictions", [[True, False], [None], ["a [red]b"], ["[/b]"], [[1, 2]], [":bug:"], ["[link=http://x]y"], ["尺寸"]]
+)
+def test_an_answer_is_shown_as_it_came(run: Run, door: Door, predictions: list[Any]) -> None:
+    door.body = json.dumps({"predictions": predictions})
+    ended = run("predict", "iris", BODY)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.splitlines()[1] == json.dumps({"predictions": predictions}, ensure_ascii=False)
+    assert json.loads(run("predict", "iris", BODY, "--json").out)["answer"] == {"predictions": predictions}
+
+
+def test_nothing_of_an_answer_or_an_error_reaches_the_terminal_as_a_command(run: Run, door: Door) -> None:
+    door.body = json.dumps({"predictions": [HOSTILE]}, ensure_ascii=False)
+    told = run("predict", "iris", BODY).out + run("predict", "iris", BODY, "--json").out
+    assert not {*HOSTILE[:1], "\x07", "\x9b", "\u202e"} & set(told)
+    assert "\\u009b2J\\u202e" in told
+    door.refuses(502, code="model_error", message=f"[/b]{HOSTILE}")
+    ended = run("predict", "iris", BODY)
+    assert ended.err.splitlines()[0] == r"error: iris: 502 model_error: [/b]\x1b]52;c;eA==\x07\x9b2J\u202e"
+    assert json.loads(run("predict", "iris", BODY, "--json").out)["message"] == f"[/b]{HOSTILE}"
+
+
+def test_an_answer_that_is_no_text_a_terminal_knows(run: Run, door: Door) -> None:
+    door.body = '{"predictions": ["\\ud800", NaN]}'
+    ended = run("predict", "iris", BODY)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.splitlines()[1] == r'{"predictions": ["\ud800", "NaN"]}'
+    in_json = json.loads(run("predict", "iris", BODY, "--json").out, parse_constant=pytest.fail)
+    assert in_json["answer"] == {"predictions": ["\ud800", "NaN"]}
+
+
+def test_the_hint_of_an_error_can_be_pasted(run: Run, door: Door) -> None:
+    door.refuses(500, code="internal_error", message="no")
+    for given, pasted in (("-Kh1aQEPDoEEP9w=", "-Kh1aQEPDoEEP9w="), ("a b;rm", "'a b;rm'")):
+        door.headers["x-request-id"] = given
+        ended = run("predict", "iris", BODY)
+        assert ended.err.splitlines()[-1] == f"request {given}: mainstage predictions find iris {pasted}"
+    del door.headers["x-request-id"]
+    assert run("predict", "iris", BODY).err == "error: iris: 500 internal_error: no\n"
+
+
+def test_a_script_reads_the_parts_of_an_error(run: Run, door: Door) -> None:
+    problem = {"field": "instances[0].x", "value": "tall", "rule": "is no double"}
+    door.refuses(400, code="invalid_payload", message="no", problems=[problem])
+    ended = run("predict", "iris", BODY, "--json")
+    assert (ended.code, json.loads(ended.out)) == (
+        1,
+        {
+            "error": "iris: 400 invalid_payload: no\n  instances[0].x: is no double\n"
+            "request r-1: mainstage predictions find iris r-1",
+            "status": 400,
+            "code": "invalid_payload",
+            "message": "no",
+            "request_id": "r-1",
+            "problems": [problem],
+        },
+    )
+
+
+def test_a_number_below_zero_is_a_request_and_no_option(run: Run, door: Door) -> None:
+    assert run("predict", "iris", "-5", "--no-check").code == 0
+    assert [body for _, _, body in door.asked] == [b"-5"]

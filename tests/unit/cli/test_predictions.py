@@ -155,7 +155,8 @@ def test_a_request_that_is_not_there_ends_with_1(run: Run, athena: Athena) -> No
     ended = run("predictions", "find", "iris", "request-1", "--day", "2026-01-31")
     assert ended.code == 1
     assert ended.err.splitlines()[-1] == (
-        "error: iris: no request request-1 on 2026-01-31; a record can be asked for about a minute after its reply"
+        "error: iris: no request request-1 on 2026-01-31; "
+        "a record can be asked for one to three minutes after its reply"
     )
     assert "\"day\" = '2026-01-31'" in athena.started[0]["QueryString"]
     in_json = run("predictions", "find", "iris", "request-1", "--json")
@@ -256,3 +257,114 @@ def test_ctrl_c_stops_the_scan(run: Run, athena: Athena) -> None:
     ended = run("predictions", "query", "iris", "SELECT 1")
     assert (ended.code, ended.err) == (130, "error: stopped; nothing is left running\n")
     assert athena.stopped == ["q-1"]
+
+
+HOSTILE = "[red]x[/b]\x1b]52;c;eA==\x07\x9b2J\u202e"
+SHOWN = r"[red]x[/b]\x1b]52;c;eA==\x07\x9b2J\u202e"
+
+
+@pytest.mark.parametrize("copies", [1, 12])
+def test_names_and_values_are_shown_as_they_are(run: Run, athena: Athena, copies: int) -> None:
+    athena.columns = [(f"{HOSTILE}{number}", "varchar") for number in range(copies)]
+    athena.rows = [[HOSTILE] * copies]
+    ended = run("predictions", "query", "iris", "SELECT 1")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.count(SHOWN) == 2 * copies
+    assert not set("\x1b\x07\x9b\u202e") & set(ended.out)
+    in_json = run("predictions", "query", "iris", "SELECT 1", "--json")
+    assert not set("\x1b\x07\x9b\u202e") & set(in_json.out)
+    assert json.loads(in_json.out)["rows"] == [{f"{HOSTILE}{number}": HOSTILE for number in range(copies)}]
+
+
+def test_csv_is_untouched_for_a_script_and_spelled_on_a_terminal(
+    run: Run, athena: Athena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    athena.columns, athena.rows = [("a", "varchar"), ("b", "varchar")], [[f"{HOSTILE}\r", '=HYPERLINK("x")']]
+    ended = run("predictions", "query", "iris", "SELECT 1", "--csv")
+    assert list(csv.reader(io.StringIO(ended.out, newline=""))) == [["a", "b"], [f"{HOSTILE}\r", '=HYPERLINK("x")']]
+    monkeypatch.setattr("infra.cli.predictions.on_a_terminal", lambda: True)
+    ended = run("predictions", "query", "iris", "SELECT 1", "--csv")
+    assert SHOWN in ended.out
+    assert not set("\x1b\x07\x9b\u202e\r") & set(ended.out)
+
+
+def test_columns_of_one_name_keep_their_values(run: Run, athena: Athena) -> None:
+    athena.columns = [("a", "integer"), ("a", "varchar"), ("a_2", "integer"), ("a", "integer"), ("b", "integer")]
+    athena.rows = [["1", "two", "3", "4", "5"]]
+    note = "note: several columns are called a; the others are shown as a_3, a_4"
+    for option in ((), ("--json",), ("--csv",)):
+        ended = run("predictions", "query", "iris", "SELECT 1 AS a, 'two' AS a", *option)
+        assert ended.code == 0
+        assert note in (ended.err if option else ended.out).splitlines()
+    assert ended.out == "a,a_3,a_2,a_4,b\n1,two,3,4,5\n"
+    table = run("predictions", "query", "iris", "SELECT 1").out.splitlines()
+    assert table[1].split() == ["a", "a_3", "a_2", "a_4", "b"]
+    assert table[2].split() == ["1", "two", "3", "4", "5"]
+    told = json.loads(run("predictions", "query", "iris", "SELECT 1", "--json").out)
+    assert told["columns"] == ["a", "a_3", "a_2", "a_4", "b"]
+    assert told["rows"] == [{"a": 1, "a_3": "two", "a_2": 3, "a_4": 4, "b": 5}]
+
+
+@pytest.mark.parametrize(
+    "request_id", ["-Kh1aQEPDoEEP9w=", "--JKJaXmPLvHcES=", "-hABCDEFGHIJKLM=", "-1", "--Kjson", "-json=", "-x"]
+)
+def test_an_id_may_begin_as_an_option_does(run: Run, athena: Athena, request_id: str) -> None:
+    for words in ((request_id,), (request_id, "--day", "2026-01-31"), ("--json", request_id), ("--", request_id)):
+        assert run("predictions", "find", "iris", *words).code == 0
+    assert len(athena.started) == 4
+    assert all(f"\"request_id\" = '{request_id}'" in each["QueryString"] for each in athena.started)
+
+
+def test_a_misspelt_option_is_no_id(run: Run, athena: Athena) -> None:
+    for words in (("--jsn",), ("request-1", "--dya", "2026-01-31"), ("request-1", "--dya=2026-01-31")):
+        ended = run("predictions", "find", "iris", *words)
+        assert ended.code == 2
+        assert f"No such option: {words[-1] if words[-1] == '--jsn' else '--dya'}" in spoken(ended.err)
+    assert "Usage: " in run("predictions", "find", "iris", "-h").out
+    assert athena.started == []
+
+
+def test_sql_may_begin_with_a_comment(run: Run, athena: Athena) -> None:
+    for sql in ("-- mine\nSELECT 1", "--mine, too\nSELECT 1"):
+        assert run("predictions", "query", "iris", sql, "--json").code == 0
+        assert athena.started[-1]["QueryString"] == sql
+
+
+def test_numbers_that_json_does_not_know_are_words(run: Run, athena: Athena) -> None:
+    athena.columns, athena.rows = [("a", "double"), ("b", "double"), ("c", "double")], [["NaN", "-Infinity", "0.0004"]]
+    ended = run("predictions", "query", "iris", "SELECT nan()", "--json")
+    told = json.loads(ended.out, parse_constant=pytest.fail)
+    assert told["rows"] == [{"a": "NaN", "b": "-Infinity", "c": 0.0004}]
+    assert run("predictions", "query", "iris", "SELECT nan()").out.splitlines()[2].split() == ["nan", "-inf", "0.0004"]
+
+
+def test_no_rows_are_a_line_and_no_error(run: Run, athena: Athena) -> None:
+    athena.rows = []
+    for words in (("query", "iris", "SELECT 1"), ("latency", "iris"), ("errors", "iris")):
+        ended = run("predictions", *words)
+        assert ended.code == 0
+        assert "0 rows, 20,480 bytes scanned, 1.23 s" in ended.out.splitlines()
+        assert json.loads(run("predictions", *words, "--json").out)["rows"] == []
+        assert run("predictions", *words, "--csv").out == "request_id,requests,p50_ms,replayed,note\n"
+
+
+def test_a_script_gets_one_document_whatever_goes_wrong(run: Run, athena: Athena) -> None:
+    for words, error in (
+        (("find", "iris", "--json"), "Missing argument 'request_id'."),
+        (("errors", "iris", "--csv", "--json"), "Invalid value: --csv and --json exclude each other"),
+        (("find", "iris", "r", "--jsn", "--json"), "No such option: --jsn (Possible options: --csv, --json)"),
+    ):
+        ended = run("predictions", *words)
+        assert (ended.code, json.loads(ended.out)) == (2, {"error": error})
+        assert "Usage: " in ended.err
+    athena.course = [{"State": "RUNNING"}, KeyboardInterrupt()]
+    ended = run("predictions", "query", "iris", "SELECT 1", "--json")
+    assert (ended.code, json.loads(ended.out)) == (130, {"error": "stopped; nothing is left running"})
+
+
+def test_sql_that_is_not_there_is_a_mistake_in_the_command_line(run: Run, athena: Athena) -> None:
+    for sql in ("", " \n"):
+        ended = run("predictions", "query", "iris", sql)
+        assert ended.code == 2
+        assert "there is no SQL" in spoken(ended.err)
+    assert athena.started == []
