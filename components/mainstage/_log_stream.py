@@ -29,8 +29,15 @@ TRANSFORM_MEMORY_MIB = 512
 LOG_STREAM = "delivery"
 """Stream of the delivery's log group: what Firehose could not do, and why."""
 
-RETRY_SECONDS = 300
-"""How long a delivery to a partition is tried again before its records go to the rejects."""
+RETRY_SECONDS = 7200
+"""How long a delivery to one partition's prefix is tried again; the most that Firehose takes.
+
+What comes after, AWS does not say: "the period of time during which Firehose retries to deliver data to the specified
+destination" (https://docs.aws.amazon.com/firehose/latest/APIReference/API_RetryOptions.html). Where S3 itself is the
+destination "Firehose keeps retrying until the retention period ends", which is 24 hours for DirectPut; then the records
+are lost (https://docs.aws.amazon.com/firehose/latest/dev/troubleshooting.html and …/retry.html). Should records go to
+the error prefix after this time all the same (unconfirmed), they do so long after the alarm on late deliveries rang.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,7 +54,7 @@ class LogStorageArgs(TypedDict):
     bucket_arn: pulumi.Input[str]
     """ARN of that bucket."""
     buffer_seconds: NotRequired[float]
-    """How long records are gathered before a file is written, in seconds, 0 to 900. Omitted: 60."""
+    """How long records are gathered before a file is written, in seconds, 60 to 900. Omitted: 60."""
     buffer_mib: NotRequired[float]
     """How many MiB are gathered at most before a file is written, 64 to 128. Omitted: 64."""
     scan_limit_mib: NotRequired[float]

@@ -58,7 +58,7 @@ class PredictionLogArgs(AccountArgs):
     runbook_base_url: str
     """Where the runbooks are read. Each alarm's description ends in `<runbook_base_url>/<slug>.md`."""
     buffer_seconds: NotRequired[float]
-    """How long Firehose gathers records before it writes a file, in seconds, 0 to 900. Omitted: 60."""
+    """How long Firehose gathers records before it writes a file, in seconds, 60 to 900. Omitted: 60."""
     buffer_mib: NotRequired[float]
     """How many MiB Firehose gathers at most before it writes a file, 64 to 128. Omitted: 64."""
     scan_limit_mib: NotRequired[float]
@@ -178,9 +178,11 @@ def _resolve(name: str, args: PredictionLogArgs) -> _Resolved:
 def read_log_sizes(reader: Reader) -> tuple[int, int, int]:
     """Reads `buffer_seconds`, `buffer_mib` and `scan_limit_mib`."""
     return (
-        # https://docs.aws.amazon.com/firehose/latest/APIReference/API_BufferingHints.html. With dynamic partitioning
-        # Firehose refuses less than 64: terraform-provider-aws, internal/service/firehose/delivery_stream_test.go
-        reader.whole("buffer_seconds", minimum=0, maximum=900, default=60),
+        # https://docs.aws.amazon.com/firehose/latest/APIReference/API_BufferingHints.html. With dynamic partitioning there
+        # is no buffering of 0 s (https://docs.aws.amazon.com/firehose/latest/dev/buffering.html); below 60 s each file is
+        # an upload in parts, and there are many of them (…/buffering-hints.html). Of MiB Firehose then refuses less than
+        # 64: terraform-provider-aws, internal/service/firehose/delivery_stream_test.go
+        reader.whole("buffer_seconds", minimum=60, maximum=900, default=60),
         reader.whole("buffer_mib", minimum=64, maximum=128, default=64),
         # https://docs.aws.amazon.com/athena/latest/APIReference/API_WorkGroupConfiguration.html
         reader.whole("scan_limit_mib", minimum=10, maximum=7_000_000, default=10_240),

@@ -370,11 +370,12 @@ class PredictionLogSettings(Section):
 
     buffer_seconds: int = Field(
         default=60,
-        ge=0,
+        ge=60,
         le=900,
         description=(
-            "how long predictions are gathered before they are written, in seconds, 0 to 900: about as long as it "
-            "takes until a query sees them. Longer means larger files and cheaper queries. Default: 60"
+            "how long predictions are gathered before they are written, in seconds, 60 to 900. A query sees them after "
+            "up to one and a half times as long and the minute that Firehose gathers for the transform: two to three "
+            "minutes with the default. Longer means larger files and cheaper queries. Default: 60"
         ),
     )
     scan_limit_mib: int = Field(

@@ -93,7 +93,7 @@ class TestStream:
                 "compressionFormat": "UNCOMPRESSED",
                 "customTimeZone": "UTC",
                 "s3BackupMode": "Disabled",
-                "dynamicPartitioningConfiguration": {"enabled": True, "retryDuration": 300},
+                "dynamicPartitioningConfiguration": {"enabled": True, "retryDuration": 7200},
                 "processingConfiguration": {
                     "enabled": True,
                     "processors": [
@@ -629,7 +629,7 @@ class TestRules:
         found = refused(
             "PredictionLog",
             log_name="x" * 53,
-            buffer_seconds=901,
+            buffer_seconds=0,
             buffer_mib=63,
             scan_limit_mib=9,
             log_retention_days=31,
@@ -639,7 +639,7 @@ class TestRules:
         assert {field: got for field, got, _, _ in found} == {
             "log_name": f"'{'x' * 53}'",
             "bucket_arn": "'mainstage-predictions'",
-            "buffer_seconds": "901",
+            "buffer_seconds": "0",
             "buffer_mib": "63",
             "scan_limit_mib": "9",
             "log_retention_days": "31",

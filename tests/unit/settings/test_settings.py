@@ -244,6 +244,7 @@ def test_every_problem_is_told_at_once(complain: Complain) -> None:
         ("platform-prod", "auth: iam", "auth: none", "front_door.auth: everybody on the internet could call the models of prod"),
         ("platform-dev", "  mainstage:predictions:\n    retention_days: 30\n", "", "mainstage:predictions: missing"),
         ("models-dev", "buffer_seconds: 60", "buffer_seconds: 901", "prediction_log.buffer_seconds: must be less than or equal to 900"),
+        ("models-dev", "buffer_seconds: 60", "buffer_seconds: 0", "prediction_log.buffer_seconds: must be greater than or equal to 60"),
         ("models-dev", "scan_limit_mib: 1024", "scan_limit_mib: 9", "prediction_log.scan_limit_mib: must be greater than or equal to 10"),
         ("models-dev", "minimum_instances: 1", "minimum_instances: 3", "limits.minimum_instances: is above maximum_instances (2)"),
         ("models-dev", "minimum_instances: 1", "minimum_instances: 1.0", "limits.minimum_instances: takes a whole number; got 1.0"),
