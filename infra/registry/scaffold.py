@@ -60,7 +60,7 @@ def input_fn(body, content_type):
 $timestamps    return rows
 
 
-def predict_fn(rows, model):
+${in_utc}def predict_fn(rows, model):
     """Asks the model for one answer a row."""
     features = rows
     if not hasattr(model, "feature_names_in_"):
@@ -72,6 +72,15 @@ $predictions
 def output_fn(predictions, accept):
     return json.dumps({"predictions": predictions}), "application/json"
 ''')
+
+# Value by value: rows of one request may write the time differently, and the pandas of older images (1.1) has no
+# format="ISO8601", which takes a column of such at once.
+_IN_UTC = '''def in_utc(texts):
+    """Timestamps as the front door takes them, days or times with or without an offset, as a column in UTC."""
+    return pandas.to_datetime([pandas.to_datetime(text, utc=True) for text in texts], utc=True)
+
+
+'''
 
 _ONE_TEXT = """        # Trained on a list of texts.
         features = rows[INPUTS[0]]"""
@@ -160,10 +169,11 @@ def render_inference(name: str, inputs: tuple[Field, ...], outputs: tuple[Field,
         answer=", ".join(field.name for field in outputs),
         inputs=_python_list([field.name for field in inputs]),
         timestamps="".join(
-            f'    rows["{field.name}"] = pandas.to_datetime(rows["{field.name}"])\n'
+            f'    rows["{field.name}"] = in_utc(rows["{field.name}"])\n'
             for field in inputs
             if field.type == "timestamp"
         ),
+        in_utc=_IN_UTC if any(field.type == "timestamp" for field in inputs) else "",
         nameless=_ONE_TEXT if len(inputs) == 1 and inputs[0].type == "string" else _MATRIX,
         predictions=predictions,
     )

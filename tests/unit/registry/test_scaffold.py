@@ -64,6 +64,7 @@ def test_the_rendered_code_is_python(inputs: tuple[Field, ...], outputs: tuple[F
         "input_fn",
         "predict_fn",
         "output_fn",
+        *(["in_utc"] if any(field.type == "timestamp" for field in inputs) else []),
     }
 
 
