@@ -7,6 +7,7 @@ between is completed by pushing the same folder again; a number is never used fo
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
@@ -20,9 +21,9 @@ from mainstage.runtime_presets import image_uri, preset_named
 
 from infra.catalog import Model
 from infra.layers.names import model_package_group_name
-from infra.registry.archive import ARCHIVE_NAME, TRAINING_RECORD, Packed, pack, stage
+from infra.registry.archive import ARCHIVE_NAME, TRAINING_RECORD, FolderError, Packed, pack, stage
 from infra.registry.registry import Registry, RegistryError, read_json
-from infra.rehearsal.cloud.model_host import CheckReport, PresetEnvironments, check_model
+from infra.rehearsal.cloud.model_host import CheckFailed, CheckReport, PresetEnvironments, check_model
 
 CARD_SCHEMA = 1
 SAMPLE = "sample.json"
@@ -58,7 +59,7 @@ def push(
     what training.json in the folder says. `number` seeds a registry with a version of that number (a rehearsal does);
     left out, the next free one is taken.
 
-    Raises FolderError, BadArchive, CheckFailed (the model does not load or answer in the image's environment) or
+    Raises FolderError (an artefact is missing, too), BadArchive, CheckFailed (the model does not load or answer in the image's environment) or
     RegistryError; nothing is written before every check has passed.
     """
     _check_group(registry, model)
@@ -75,7 +76,16 @@ def push(
         stage(source, staged)
         packed = pack(staged, Path(scratch) / ARCHIVE_NAME)
         progress(f"loading it with {model.runtime}'s Python and packages")
-        report = check_model(packed.path, model.runtime, environments, sample_request(model, folder))
+        try:
+            report = check_model(packed.path, model.runtime, environments, sample_request(model, folder))
+        except CheckFailed as failure:
+            if missing := missing_artefact(str(failure)):
+                raise FolderError(
+                    f"{source}: no {missing}, which its inference.py loads. What training makes is no part of git: "
+                    "train the model into this folder again, or give it a train.py, which a rehearsal runs "
+                    "(as examples/models/iris/train.py)"
+                ) from failure
+            raise
         if report.differences and not registry.target.emulated:
             raise RegistryError(
                 f"{report.differences[0]}: what loads here may not load there, so it is not registered in "
@@ -95,6 +105,15 @@ def sample_request(model: Model, folder: Path) -> bytes | None:
     """The request that a push tries: sample.json of the folder, else none (the model is loaded, not asked)."""
     path = folder / SAMPLE
     return path.read_bytes() if path.is_file() else None
+
+
+_MISSING = re.compile(r"^model_fn raised FileNotFoundError: .*'[^']*/opt/ml/model/([^']+)'")
+
+
+def missing_artefact(problem: str) -> str | None:
+    """The file of the model that loading it did not find, as far as the error names one."""
+    found = _MISSING.match(problem)
+    return found[1] if found else None
 
 
 def _metrics(path: Path | None, training: Mapping[str, Any]) -> dict[str, float]:

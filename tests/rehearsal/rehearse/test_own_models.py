@@ -154,6 +154,19 @@ def test_a_model_that_cannot_serve_is_not_registered(served: Served, tmp_path: P
     assert versions(served) == before
 
 
+def test_a_folder_without_what_training_made_is_told_in_a_line(served: Served, tmp_path: Path) -> None:
+    (tmp_path / "inference.py").write_text(
+        "import os, joblib\ndef model_fn(d): return joblib.load(os.path.join(d, 'model.joblib'))\n"
+    )
+    done = served.run("model", "push", "iris", str(tmp_path))
+    assert done.returncode == 1
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert line.startswith(f"error: {tmp_path}: no model.joblib, which its inference.py loads.")
+    assert "train the model into this folder again" in line
+    assert "Traceback" not in done.stderr
+    assert versions(served) == [1]
+
+
 def test_a_model_of_another_scikit_learn_is_refused_with_the_fix(served: Served, tmp_path: Path) -> None:
     """Pickled by a newer scikit-learn, as the one of this test suite is."""
     import joblib
