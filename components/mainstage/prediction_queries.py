@@ -68,8 +68,8 @@ class Span:
 
 def latency_by_version(database: str, span: Optional[Span] = None) -> str:
     """Latency of answered requests by version, in milliseconds: `version`, `requests`, `p50_ms`, `p95_ms`, `p99_ms`
-    (front door, first line to finished reply), `model_p50_ms`, `model_p99_ms` (the call to the endpoint),
-    `first_at`, `last_at`.
+    (front door, first line to finished reply), `model_p50_ms`, `model_p95_ms`, `model_p99_ms` (the call
+    to the endpoint), `first_at`, `last_at`.
 
     The percentiles are those of `approx_percentile`: near the exact rank, not on it.
     `span` omitted: the 24 hours before the query runs.
@@ -81,6 +81,7 @@ def latency_by_version(database: str, span: Optional[Span] = None) -> str:
             ("latency_ms", "0.95", "p95_ms"),
             ("latency_ms", "0.99", "p99_ms"),
             ("model_ms", "0.5", "model_p50_ms"),
+            ("model_ms", "0.95", "model_p95_ms"),
             ("model_ms", "0.99", "model_p99_ms"),
         )
     ]

@@ -20,11 +20,11 @@ from infra.cli.screen import as_text, visible
 
 app = typer.Typer(
     help="Ask the prediction log: every prediction with its input, output, latency and version. A record can be asked "
-    "for about a minute after its reply.",
+    "for two to three minutes after its reply.",
     no_args_is_help=True,
 )
 
-WHEN = "a record can be asked for one to three minutes after its reply"
+WHEN = "a record can be asked for two to three minutes after its reply"
 
 NameArgument = Annotated[str, typer.Argument(help="The model.", show_default=False)]
 HoursOption = Annotated[

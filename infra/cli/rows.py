@@ -34,13 +34,13 @@ class Rows:
         if _width(console, options, table) <= options.max_width:
             yield table
             return
-        if self.narrow:
+        if self.narrow and self.narrow.keys() <= set(self.columns):
             others = list(self.narrow)[:-1]
             room = options.max_width - _width(console, options, self._narrow(others)) - 2
             if room >= _LAST_COLUMN:
                 yield self._narrow(self.narrow, room)
                 left_out = ", ".join(column for column in self.columns if column not in self.narrow)
-                yield as_text(f"no room for {left_out}: --json and --csv have all, as has a wider terminal", "dim")
+                yield as_text(f"not shown for want of room: {left_out} (see --json)", "dim")
                 return
         for number, row in enumerate(self.rows, start=1):
             if len(self.rows) > 1:

@@ -156,7 +156,7 @@ def test_a_request_that_is_not_there_ends_with_1(run: Run, athena: Athena) -> No
     assert ended.code == 1
     assert ended.err.splitlines()[-1] == (
         "error: iris: no request request-1 on 2026-01-31; "
-        "a record can be asked for one to three minutes after its reply"
+        "a record can be asked for two to three minutes after its reply"
     )
     assert "\"day\" = '2026-01-31'" in athena.started[0]["QueryString"]
     in_json = run("predictions", "find", "iris", "request-1", "--json")
@@ -368,3 +368,56 @@ def test_sql_that_is_not_there_is_a_mistake_in_the_command_line(run: Run, athena
         assert ended.code == 2
         assert "there is no SQL" in spoken(ended.err)
     assert athena.started == []
+
+
+LATENCY = ["version", "requests", "p50_ms", "p95_ms", "p99_ms", "model_p50_ms", "model_p95_ms", "model_p99_ms"]
+ERRORS = ["status", "error_code", "occurrences", "at", "request_id", "error_field", "version", "caller", "latency_ms"]
+MOMENT = "2026-11-21 17:05:12.345"
+
+
+def test_latency_fits_into_eighty_columns(run: Run, athena: Athena, monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = ["varchar", "bigint", *["double"] * 6, "timestamp", "timestamp"]
+    athena.columns = list(zip([*LATENCY, "first_at", "last_at"], kinds, strict=True))
+    athena.rows = [["12", "1234567", *["1234.567"] * 6, MOMENT, MOMENT]]
+    monkeypatch.setenv("COLUMNS", "80")
+    ended = run("predictions", "latency", "iris")
+    _, head, row, left_out, _ = ended.out.splitlines()
+    assert head.split() == [*LATENCY[:5], "model", "p50", "model", "p95", "model", "p99"]
+    assert row.split() == ["12", "1234567", *["1234.57"] * 6]
+    assert max(len(head), len(row)) <= 80
+    assert left_out == "not shown for want of room: first_at, last_at (see --json)"
+    monkeypatch.setenv("COLUMNS", "160")
+    head, row = run("predictions", "latency", "iris").out.splitlines()[1:3]
+    assert head.split() == [*LATENCY, "first_at", "last_at"]
+    assert row.split() == ["12", "1234567", *["1234.57"] * 6, *MOMENT.split(), *MOMENT.split()]
+
+
+def test_errors_fit_into_eighty_columns_and_ids_are_whole(
+    run: Run, athena: Athena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    athena.columns = [(name, "double" if name == "latency_ms" else "varchar") for name in ERRORS]
+    athena.columns[2] = ("occurrences", "bigint")
+    athena.rows = [
+        ["400", "invalid_payload", "412", MOMENT, "-Kh1aQEPDoEEP9w=", "instances[0].petal_length", "", "a" * 60, "1.5"],
+        ["504", "deadline_exceeded", "3", MOMENT, "JKJaXmPLvHcESHA=", None, "2", "a" * 60, "10000"],
+    ]
+    monkeypatch.setenv("COLUMNS", "80")
+    ended = run("predictions", "errors", "iris")
+    _, head, *rows, left_out, _ = ended.out.splitlines()
+    assert head.split() == ["status", "error_code", "count", "at", "(UTC)", "request_id", "error_field"]
+    assert rows[0].split()[:6] == ["400", "invalid_payload", "412", "11-21", "17:05:12", "-Kh1aQEPDoEEP9w="]
+    assert rows[-1].split() == ["504", "deadline_exceeded", "3", "11-21", "17:05:12", "JKJaXmPLvHcESHA=", "-"]
+    folded = "".join(line.split()[-1] for line in rows[:-1])
+    assert folded == "instances[0].petal_length"
+    assert all(len(line) <= 80 for line in (head, *rows))
+    assert left_out == "not shown for want of room: version, caller, latency_ms (see --json)"
+    monkeypatch.setenv("COLUMNS", "60")
+    assert run("predictions", "errors", "iris").out.splitlines()[1] == "row 1"
+
+
+def test_an_empty_answer_says_when_records_can_be_asked_for(run: Run, athena: Athena) -> None:
+    athena.rows = []
+    when = "a record can be asked for two to three minutes after its reply"
+    ended = run("predictions", "latency", "iris", "--hours", "2")
+    assert (ended.code, ended.err) == (0, f"iris: no answered request in the last 2 hours; {when}\n")
+    assert run("predictions", "errors", "iris").err == f"iris: no error in the last 24 hours; {when}\n"

@@ -126,13 +126,15 @@ def test_the_view_has_one_row_a_request_the_first_that_was_logged(ask: Ask) -> N
 def test_latency_is_by_version_and_of_answered_requests(ask: Ask) -> None:
     seven, eight = ask(latency_by_version(DATABASE, ALL))
     assert list(seven) == [
-        "version", "requests", "p50_ms", "p95_ms", "p99_ms", "model_p50_ms", "model_p99_ms", "first_at", "last_at",
+        "version", "requests", "p50_ms", "p95_ms", "p99_ms", "model_p50_ms", "model_p95_ms", "model_p99_ms",
+        "first_at", "last_at",
     ]  # fmt: skip
     assert (seven["version"], seven["requests"]) == ("7", 100)
     assert seven["p50_ms"] == pytest.approx(50, abs=1)
     assert seven["p95_ms"] == pytest.approx(95, abs=1)
     assert seven["p99_ms"] == pytest.approx(99, abs=1)
     assert seven["model_p50_ms"] == pytest.approx(25, abs=1)
+    assert seven["model_p95_ms"] == pytest.approx(47.5, abs=1)
     assert seven["first_at"] == EVENING.replace(tzinfo=None)
     assert seven["last_at"] == datetime(2025, 11, 22, 1, 18)
     assert (eight["version"], eight["requests"], eight["p50_ms"], eight["p99_ms"]) == ("8", 10, 10, 10)
@@ -282,6 +284,7 @@ def test_the_text_of_the_latency_question() -> None:
             '  approx_percentile("latency_ms", 0.95) AS "p95_ms",',
             '  approx_percentile("latency_ms", 0.99) AS "p99_ms",',
             '  approx_percentile("model_ms", 0.5) AS "model_p50_ms",',
+            '  approx_percentile("model_ms", 0.95) AS "model_p95_ms",',
             '  approx_percentile("model_ms", 0.99) AS "model_p99_ms",',
             '  min("at") AS "first_at",',
             '  max("at") AS "last_at"',
