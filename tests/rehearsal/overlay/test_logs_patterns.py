@@ -54,5 +54,6 @@ def test_events_are_filtered(cloud: Cloud) -> None:
     )
     events = logs.filter_log_events(logGroupName="g", filterPattern='?"timed out" ?killed')["events"]
     assert [event["message"] for event in events] == LINES[1:3]
+    assert len(logs.filter_log_events(logGroupName="g")["events"]) == 4
     with pytest.raises(ClientError, match="NotCarried"):
         logs.filter_log_events(logGroupName="g", filterPattern="{ $.a = 1 }")

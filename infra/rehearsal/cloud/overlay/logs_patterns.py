@@ -44,9 +44,9 @@ class Pattern:
         return bool(self.every or self.none or not self.some) or any(term in message for term in self.some)
 
 
-def read(pattern: str) -> Pattern:
-    """Raises AwsError for what is no pattern, and for what is not carried."""
-    text = pattern.strip()
+def read(pattern: str | None) -> Pattern:
+    """No pattern matches every event. Raises AwsError for what is no pattern, and for what is not carried."""
+    text = (pattern or "").strip()
     if text[:1] in ("{", "[", "%"):
         raise AwsError(
             "NotCarried", f"The emulated cloud carries filter patterns of terms and phrases, not {text[:40]!r}.", 501
@@ -74,7 +74,7 @@ class _Patterns:
 
 
 def _check(call: Call) -> None:
-    read(call.params.get(_PARAMETERS[call.service, call.operation]) or "")
+    read(call.params.get(_PARAMETERS[call.service, call.operation]))
     state_of(call.cloud, _Patterns)
 
 
