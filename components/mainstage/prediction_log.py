@@ -178,10 +178,10 @@ def _resolve(name: str, args: PredictionLogArgs) -> _Resolved:
 def read_log_sizes(reader: Reader) -> tuple[int, int, int]:
     """Reads `buffer_seconds`, `buffer_mib` and `scan_limit_mib`."""
     return (
-        # https://docs.aws.amazon.com/firehose/latest/APIReference/API_BufferingHints.html. With dynamic partitioning there
-        # is no buffering of 0 s (https://docs.aws.amazon.com/firehose/latest/dev/buffering.html); below 60 s each file is
-        # an upload in parts, and there are many of them (…/buffering-hints.html). Of MiB Firehose then refuses less than
-        # 64: terraform-provider-aws, internal/service/firehose/delivery_stream_test.go
+        # https://docs.aws.amazon.com/firehose/latest/APIReference/API_BufferingHints.html. With dynamic partitioning
+        # there is no buffering of 0 s (https://docs.aws.amazon.com/firehose/latest/dev/buffering.html); below 60 s each
+        # file is an upload in parts, and there are many of them (…/buffering-hints.html). Of MiB Firehose then refuses
+        # less than 64: terraform-provider-aws, internal/service/firehose/delivery_stream_test.go
         reader.whole("buffer_seconds", minimum=60, maximum=900, default=60),
         reader.whole("buffer_mib", minimum=64, maximum=128, default=64),
         # https://docs.aws.amazon.com/athena/latest/APIReference/API_WorkGroupConfiguration.html
