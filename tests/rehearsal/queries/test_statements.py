@@ -22,7 +22,12 @@ def refusal(log, sql: str, **options) -> str:
     [
         ("SELEC 1", "InvalidRequestException: line 1:1: mismatched input 'SELEC'. Expecting: "),
         ("SELECT 1\nFORM records x", "InvalidRequestException: line 2:6: mismatched input 'records'."),
-        ("SELECT (1", "InvalidRequestException: line 1:9: mismatched input '1'."),
+        ("SELECT", "InvalidRequestException: line 1:7: mismatched input '<EOF>'."),
+        ("SELECT (1", "InvalidRequestException: line 1:10: mismatched input '<EOF>'. Expecting )"),
+        ("SELECT a FROM", "InvalidRequestException: line 1:14: mismatched input '<EOF>'."),
+        ("SELECT a\nFROM t WHERE", "InvalidRequestException: line 2:13: mismatched input '<EOF>'."),
+        ("SELECT a FROM t WHERE a = = 2", "InvalidRequestException: line 1:27: mismatched input '='."),
+        ("SELECT 1 x y", "InvalidRequestException: line 1:12: mismatched input 'y'."),
         ("SELECT 'x", "InvalidRequestException: line 1:1: mismatched input"),
         (" ; ", "InvalidRequestException: line 1:1: mismatched input '<EOF>'."),
         ("SELECT 1; SELECT 2", "InvalidRequestException: Only one sql statement is allowed. Got: SELECT 1; SELECT 2"),
@@ -43,6 +48,11 @@ def refusal(log, sql: str, **options) -> str:
 )  # fmt: skip
 def test_refused_at_the_call(log, sql, message):
     assert refusal(log, sql).startswith(message)
+
+
+@pytest.mark.parametrize("sql", ["SELECT", "SELECT a FROM", "SELECT a FROM t WHERE", "SELECT 1 +", "SELECT 1 x y"])
+def test_no_words_of_our_parser_are_in_a_refusal(log, sql):
+    assert refusal(log, sql).split("mismatched input ")[1] in ("'<EOF>'.", "'y'.")
 
 
 def test_the_longest_statement(log):

@@ -112,6 +112,8 @@ def _parsed(text: str) -> exp.Query:
     tree = trees[0]
     if not isinstance(tree, exp.Query):
         raise NotAStatement("Queries of this type are not supported")
+    if isinstance(tree, exp.Select) and not tree.expressions and re.search(r"\bSELECT$", text, re.I):
+        raise NotAStatement(_ends_too_early(text))
     if _depth(tree) > DEEPEST:
         raise NotAStatement("line 1:1: statement is too large (stack overflow while parsing)")
     return tree
@@ -133,7 +135,18 @@ def _parse_words(text: str, error: ParseError) -> str:
     found = str(detail.get("highlight") or "").strip()
     line, column = detail.get("line") or 1, int(detail.get("col") or 1)
     start = max(1, column - len(found) + 1)
-    return f"line {line}:{start}: mismatched input '{found or '<EOF>'}'. {detail.get('description') or ''}".strip()
+    described = str(detail.get("description") or "")
+    expected = f" {described}" if described.startswith("Expecting ") else ""
+    lines = text.split("\n")
+    # The parser points at the last word when something is missing behind it, and at a word that is too much.
+    if not found or ((line, column) == (len(lines), len(lines[-1])) and not described.startswith("Invalid expression")):
+        return _ends_too_early(text) + expected
+    return f"line {line}:{start}: mismatched input '{found}'.{expected}"
+
+
+def _ends_too_early(text: str) -> str:
+    lines = text.split("\n")
+    return f"line {len(lines)}:{len(lines[-1]) + 1}: mismatched input '<EOF>'."
 
 
 def _bound(text: str, parameters: Sequence[str]) -> str:
