@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import copy
+import io
 import json
+import re
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import boto3
 import mainstage
 import pulumi
 import pytest
@@ -17,7 +24,9 @@ from mainstage._dashboard_body import Shown, ShownModel, dashboard_body, named_m
 from mainstage._log_names import LogNames
 from mainstage.prediction_queries import NAMED_QUERIES, find_request
 from mainstage_runtime.record import SCHEMA_VERSION
+from taken_away import less, role_names
 
+from infra.rehearsal.cloud.api import AwsError
 from infra.rehearsal.cloud.cloud import Cloud
 from infra.rehearsal.cloud.overlay import firehose_delivery
 from infra.rehearsal.engine import Engine
@@ -131,6 +140,137 @@ def test_what_is_written_is_in_the_view_once(cloud: Cloud, tmp_path: Path) -> No
     kinds = {key.split("/day=")[0] for key in keys if not key.startswith("queries/")}
     assert kinds == {"records/dev-iris", "rejected/dev-iris/processing-failed"}
     _publishes(cloud)
+
+
+@pytest.mark.timeout(180)
+def test_what_ends_among_the_rejects_rings_and_comes_back_as_the_runbook_says(
+    cloud: Cloud, tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.serve()
+    engine = Engine(provider=AwsProvider(cloud.session), state_file=tmp_path / "state.json")
+    engine.up("models-dev", program_for(cloud.account_id, cloud.region), {}).check()
+    firehose, now = cloud.client("firehose"), cloud.clock.now()
+    put_back = _put_back(cloud, root, monkeypatch)
+
+    def send(number: int) -> None:
+        firehose.put_record(DeliveryStreamName=NAMES.stream, Record={"Data": logged(number, now)})
+        assert firehose_delivery.flush(cloud, NAMES.stream, PATIENCE_SECONDS) == 0
+
+    cloud.clock.advance(1200)  # every alarm is OK
+    refused = {}
+    for number, (code, broken) in enumerate(UNINVOKED.items()):
+        told = len(cloud.messages)
+        with broken(cloud):
+            send(number)
+        refused[number] = code
+        cloud.clock.advance(1200)
+        assert _told(cloud, told) == [("transform-errors", "ALARM"), ("transform-errors", "OK")], code
+    assert {
+        int(each["data"]["latency_ms"]) - 10: each["errorCode"] for each in _rejects(cloud, "processing-failed")
+    } == (refused)
+
+    told = len(cloud.messages)
+    with _retyped(cloud, "latency_ms", "boolean"):
+        send(10)
+    cloud.clock.advance(1200)
+    assert _told(cloud, told) == [("rejected", "ALARM"), ("rejected", "OK")]
+    (unconverted,) = _rejects(cloud, "format-conversion-failed")
+    assert "logged_at" in unconverted["data"]
+
+    def ids() -> list[str]:
+        return sorted(
+            row["request_id"] or "" for row in _asked(cloud, f"SELECT request_id FROM {DATABASE}.predictions")
+        )
+
+    assert ids() == []
+    for kind, count in (("processing-failed", len(UNINVOKED)), ("format-conversion-failed", 1)):
+        assert put_back(f"rejected/{NAMES.log_name}/{kind}/") == f"{count} records put back\n"
+    assert firehose_delivery.flush(cloud, NAMES.stream, PATIENCE_SECONDS) == 0
+    assert ids() == sorted(f"request-{number}" for number in (*range(len(UNINVOKED)), 10))
+
+
+@contextmanager
+def _throttled(cloud: Cloud) -> Iterator[None]:
+    lambdas = cloud.client("lambda")
+    lambdas.put_function_concurrency(FunctionName=NAMES.transform, ReservedConcurrentExecutions=0)
+    yield
+    lambdas.delete_function_concurrency(FunctionName=NAMES.transform)
+
+
+@contextmanager
+def _gone(cloud: Cloud) -> Iterator[None]:
+    error = AwsError("ResourceNotFoundException", f"Function not found: {NAMES.transform}", 404)
+    fault = cloud.faults.add("lambda", "Invoke", error)
+    yield
+    fault.remove()
+
+
+@contextmanager
+def _forbidden(cloud: Cloud) -> Iterator[None]:
+    iam = cloud.client("iam")
+    (role,) = (each for each in role_names(iam) if each.startswith(f"{NAMES.log_name}-delivery"))
+    (policy,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    document = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+    without = less(document, "Transform", "lambda:InvokeFunction")
+    iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(without))
+    yield
+    iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(document))
+
+
+UNINVOKED = {
+    "Lambda.InvokeLimitExceeded": _throttled,
+    "Lambda.ResourceNotFound": _gone,
+    "Lambda.InvokeAccessDenied": _forbidden,
+}
+"""What Firehose says of a transform that it cannot invoke, by how that comes."""
+
+
+@contextmanager
+def _retyped(cloud: Cloud, column: str, kind: str) -> Iterator[None]:
+    """A column of the table with another type, as if changed by hand."""
+    glue = cloud.client("glue")
+    table = glue.get_table(DatabaseName=DATABASE, Name="records")["Table"]
+    taken = ("Name", "Description", "Retention", "StorageDescriptor", "PartitionKeys", "TableType", "Parameters")
+    own = {name: table[name] for name in taken if name in table}
+    changed = copy.deepcopy(own)
+    for each in changed["StorageDescriptor"]["Columns"]:
+        if each["Name"] == column:
+            each["Type"] = kind
+    assert changed != own
+    glue.update_table(DatabaseName=DATABASE, TableInput=changed)
+    yield
+    glue.update_table(DatabaseName=DATABASE, TableInput=own)
+
+
+def _rejects(cloud: Cloud, kind: str) -> list[dict[str, Any]]:
+    """The lines below the error prefix, with the record as `data`."""
+    s3 = cloud.client("s3")
+    found = s3.list_objects_v2(Bucket=BUCKET, Prefix=f"rejected/{NAMES.log_name}/{kind}/")["Contents"]
+    bodies = [s3.get_object(Bucket=BUCKET, Key=each["Key"])["Body"].read() for each in found]
+    lines = [json.loads(line) for body in bodies for line in body.splitlines()]
+    return [{**line, "data": json.loads(base64.b64decode(line["rawData"]))} for line in lines]
+
+
+def _told(cloud: Cloud, since: int) -> list[tuple[str, str]]:
+    """Alarms and their states that the topics were told of since then."""
+    told = [json.loads(each.message) for each in cloud.messages[since:]]
+    return [(each["AlarmName"].removeprefix(f"{NAMES.log_name}-log-"), each["NewStateValue"]) for each in told]
+
+
+def _put_back(cloud: Cloud, root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """The script of the runbook on rejected records: takes a prefix, gives what it printed."""
+    text = (root / "docs" / "runbooks" / "log-rejected.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+    def run(prefix: str) -> str:
+        said = io.StringIO()
+        with monkeypatch.context() as patched, redirect_stdout(said):
+            patched.setattr(boto3, "client", cloud.client)
+            patched.setattr(sys, "argv", ["put_back.py", BUCKET, prefix, NAMES.stream])
+            exec(compile(script, "put_back.py", "exec"), {})
+        return said.getvalue()
+
+    return run
 
 
 def _publishes(cloud: Cloud) -> None:
