@@ -9,6 +9,9 @@ from typing import Any
 LOG_CONNECT_SECONDS, LOG_READ_SECONDS, LOG_ATTEMPTS = 1, 2, 2
 """For what is off the reply's path: how long one attempt at it may take, and how many there are."""
 
+HAND_OVER_READ_SECONDS = 1
+"""For the record itself, which keeps its environment busy: a put takes 5 to 20 ms, and there is one attempt."""
+
 
 @lru_cache(maxsize=1)
 def _session() -> Any:

@@ -212,14 +212,15 @@ def front_door(environ: Mapping[str, str], signature: Mapping[str, Any]) -> Fron
         endpoint_name=settings.endpoint_name,
         pseudonyms=pseudonyms,
     )
+    once: dict[str, Any] = {"read_seconds": clients.HAND_OVER_READ_SECONDS, "attempts": 1}
     hand_over = HandOver(
         writer,
         pseudonyms,
         log_name=settings.log_name,
         stream_name=settings.stream_name,
         spool_url=settings.spool_url,
-        firehose=clients.client("firehose"),
-        sqs=clients.client("sqs"),
+        firehose=clients.client("firehose", **once),
+        sqs=clients.client("sqs", **once),
     )
     # A failure is noted with each record; the first request is not kept waiting for a second try.
     pseudonyms.prepare()

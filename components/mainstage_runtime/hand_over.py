@@ -1,23 +1,58 @@
 """Hands a prediction record over: to Firehose, else to the spool queue. What neither took is counted as lost.
 
-Runs off the reply's path, and never raises. Metrics carry the moment of the request, so that a minute's requests and a
-minute's records can be held against each other.
+Runs off the reply's path, and never raises. But it keeps the environment busy, and a function has so many environments
+and no more: were each record to wait for a stream that hangs, the next requests would find no environment. So each
+service has one attempt of a second, and one that gave no answer is not asked for a while (`Breaker`).
+
+Metrics carry the moment of the request, so that a minute's requests and a minute's records can be held against each
+other.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 from mainstage_runtime import emf
-from mainstage_runtime.clients import LOG_ATTEMPTS, LOG_CONNECT_SECONDS, LOG_READ_SECONDS
+from mainstage_runtime.clients import HAND_OVER_READ_SECONDS, LOG_CONNECT_SECONDS, LOG_READ_SECONDS
 from mainstage_runtime.prediction import RecordWriter, Served
 from mainstage_runtime.redact import Pseudonyms
 
-LONGEST_SECONDS = (1 + 2 * LOG_ATTEMPTS) * (LOG_CONNECT_SECONDS + LOG_READ_SECONDS) + 2
-"""Longest that handing over takes: the key, Firehose and the queue, each with its attempts, and the pauses between
-them. Lambda's time-out has to leave it that much after the deadline, or a record that Firehose is slow to take is lost
-(and counted)."""
+STREAM_PAUSE_SECONDS = 30.0
+"""How long Firehose is not asked after it gave no answer; the spool takes the records meanwhile."""
+
+QUEUE_PAUSE_SECONDS = 10.0
+"""The same of the spool queue. Shorter: while it is not asked records are lost."""
+
+AT_ONCE_SECONDS = 0.1
+"""What failed sooner is tried once more: mostly a connection that was closed while the environment was frozen."""
+
+_ONE_SERVICE_SECONDS = AT_ONCE_SECONDS + LOG_CONNECT_SECONDS + HAND_OVER_READ_SECONDS
+
+LONGEST_SECONDS = LOG_CONNECT_SECONDS + LOG_READ_SECONDS + 2 * _ONE_SERVICE_SECONDS + 1
+"""Longest that handing over takes: the key, Firehose and the queue, one attempt each, and a second for our own work.
+Once only: after that the breakers are open. Lambda's time-out has to leave it that much after the deadline, or a record
+that Firehose is slow to take is lost (and counted)."""
+
+_PAUSED = "gave no answer a moment ago"
+
+
+class Breaker:
+    """Whether a service is worth asking: after it gave no answer, not for `pause_seconds`; then it is tried again, and
+    one more silence is one more pause."""
+
+    def __init__(self, pause_seconds: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._pause, self._clock, self._until = pause_seconds, clock, 0.0
+
+    def lets_through(self) -> bool:
+        return self._clock() >= self._until
+
+    def no_answer(self) -> None:
+        self._until = self._clock() + self._pause
+
+    def answer(self) -> None:
+        self._until = 0.0
 
 
 class HandOver:
@@ -33,10 +68,14 @@ class HandOver:
         spool_url: str,
         firehose: Any,
         sqs: Any,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`firehose` and `sqs` are clients that make one attempt of HAND_OVER_READ_SECONDS."""
         self._writer, self._pseudonyms, self._log_name = writer, pseudonyms, log_name
         self._stream_name, self._spool_url = stream_name, spool_url
-        self._firehose, self._sqs = firehose, sqs
+        self._firehose, self._sqs, self._clock = firehose, sqs, clock
+        self._stream = Breaker(STREAM_PAUSE_SECONDS, clock=clock)
+        self._queue = Breaker(QUEUE_PAUSE_SECONDS, clock=clock)
 
     def __call__(self, served: Served) -> None:
         try:
@@ -47,11 +86,11 @@ class HandOver:
         except Exception as error:
             self._lost(served, record=type(error).__name__)
             return
-        stream_error = _error_of(lambda: self._put(record))
+        stream_error = self._ask(self._stream, lambda: self._put(record))
         if not stream_error:
             self._count(served, {"HandedOver": 1})
             return
-        queue_error = _error_of(lambda: self._spool(record))
+        queue_error = self._ask(self._queue, lambda: self._spool(record))
         if not queue_error:
             emf.note("spooled", request_id=served.request_id, stream=stream_error)
             self._count(served, {"HandedOver": 1, "Spooled": 1})
@@ -61,6 +100,20 @@ class HandOver:
     def lost(self, served: Served, reason: str) -> None:
         """Counts a record that never came to be handed over."""
         self._lost(served, reason=reason)
+
+    def _ask(self, breaker: Breaker, call: Callable[[], None]) -> str:
+        """What the call failed with, a name without any value; empty when it did not fail."""
+        if not breaker.lets_through():
+            return _PAUSED
+        started = self._clock()
+        error = _error_of(call)
+        if error is not None and not 400 <= _status(error) < 500 and self._clock() - started <= AT_ONCE_SECONDS:
+            error = _error_of(call)
+        if error is not None and _status(error) == 0:
+            breaker.no_answer()
+        else:
+            breaker.answer()
+        return "" if error is None else emf.error_name(error)
 
     def _put(self, record: bytes) -> None:
         self._firehose.put_record(DeliveryStreamName=self._stream_name, Record={"Data": record})
@@ -76,10 +129,17 @@ class HandOver:
         emf.publish(served.at_ms, [(metrics, [{"LogName": self._log_name}])])
 
 
-def _error_of(call: Callable[[], None]) -> str:
-    """Runs the call. Returns what it failed with, a name without any value; empty when it did not fail."""
+def _error_of(call: Callable[[], None]) -> Exception | None:
     try:
         call()
     except Exception as error:
-        return emf.error_name(error)
-    return ""
+        return error
+    return None
+
+
+def _status(error: Exception) -> int:
+    """HTTP status that AWS answered with; 0 when it gave no answer."""
+    response = getattr(error, "response", None)
+    if not isinstance(response, dict):
+        return 0
+    return response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 400

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import boto3
@@ -73,6 +75,52 @@ def test_with_the_spool_down_too_predictions_succeed_and_the_loss_is_counted(reh
     logged_once(rehearsed, others)
     assert not set(ids) & set(rehearsed.in_log())
     alarm.rings_for(3)
+
+
+@contextmanager
+def four_new_environments(rehearsed: Rehearsed) -> Iterator[None]:
+    """No more than four of the front door's, none of which has met a fault; and none of them is left."""
+    lambdas = rehearsed.client("lambda")
+
+    def let_go() -> None:
+        if functions.pids(rehearsed.cloud, FRONT_DOOR):
+            kill_function(rehearsed, FRONT_DOOR)
+
+    let_go()
+    lambdas.put_function_concurrency(FunctionName=FRONT_DOOR, ReservedConcurrentExecutions=4)
+    try:
+        yield
+    finally:
+        rehearsed.cloud.faults.clear()
+        lambdas.delete_function_concurrency(FunctionName=FRONT_DOOR)
+        let_go()
+
+
+def test_a_stream_that_hangs_costs_each_environment_one_put_and_no_prediction(rehearsed: Rehearsed) -> None:
+    """What hung is in the stream after all, and in the spool: in the view once."""
+    spooled = rehearsed.log_metric("Spooled")
+    with four_new_environments(rehearsed):
+        fault = rehearsed.cloud.faults.add("firehose", "PutRecord", delay_seconds=2.6)
+        ids = rehearsed.served(3)
+        until(lambda: rehearsed.log_metric("Spooled") == spooled + 3 or None, "three in the spool")
+        ids += rehearsed.served(24)
+        until(lambda: rehearsed.log_metric("Spooled") == spooled + 27 or None, "all in the spool")
+        assert 1 <= fault.hits <= 4
+    logged_once(rehearsed, ids)
+
+
+def test_a_spool_that_hangs_too_loses_records_and_no_prediction(rehearsed: Rehearsed) -> None:
+    alarm, failed = LossAlarm(rehearsed), rehearsed.log_metric("LogFailed")
+    with four_new_environments(rehearsed):
+        stream = rehearsed.cloud.faults.add("firehose", "PutRecord", DOWN, delay_seconds=2.6)
+        queue = rehearsed.cloud.faults.add("sqs", "SendMessage", DOWN, delay_seconds=2.6)
+        rehearsed.served(3)
+        until(lambda: rehearsed.log_metric("LogFailed") == failed + 3 or None, "three lost")
+        rehearsed.served(12)
+        until(lambda: rehearsed.log_metric("LogFailed") == failed + 15 or None, "fifteen lost")
+        assert 1 <= stream.hits <= 4
+        assert 1 <= queue.hits <= 8, "once in ten seconds, each"
+    alarm.rings_for(15)
 
 
 def test_without_a_loss_the_alarm_is_silent(rehearsed: Rehearsed) -> None:

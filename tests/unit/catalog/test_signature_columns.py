@@ -20,11 +20,9 @@ TAILS = [tail for field in FIELDS for tail in (field.name, field.name.partition(
 """Names that might meet a column of every record."""
 
 names = st.sampled_from(sorted({*TAILS, *(tail.upper() for tail in TAILS), "a", "A", "b"}))
-sides = st.lists(
-    st.fixed_dictionaries({"name": names, "type": st.just("double")}, optional={"pii": st.sampled_from(["hash", "drop"])}),
-    min_size=1,
-    max_size=3,
-)  # fmt: skip
+actions = st.sampled_from(["hash", "drop"])
+fields = st.fixed_dictionaries({"name": names, "type": st.just("double")}, optional={"pii": actions})
+sides = st.lists(fields, min_size=1, max_size=3)
 signatures = st.fixed_dictionaries({"inputs": sides, "outputs": sides})
 ONE = [{"name": "a", "type": "double"}]
 
