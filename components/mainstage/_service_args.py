@@ -92,9 +92,9 @@ class ModelServiceArgs(AccountArgs):
     front_door: FrontDoorIdentity
     """The HTTP API that clients call, as FrontDoor hands it out."""
     deadline_ms: NotRequired[float]
-    """Time for an answer, in milliseconds, 100 to 29,000; later it is 504. Omitted: 10,000."""
+    """Time for an answer, in milliseconds, 100 to 25,000; later it is 504. Omitted: 10,000."""
     maximum_body_kib: NotRequired[float]
-    """Longest request body in KiB, 1 to 6,000; a longer one is 413. Omitted: 256."""
+    """Longest request body in KiB, 1 to 2,900; a longer one is 413. Omitted: 256."""
     prediction_log: LogStorageArgs
     """Where predictions are logged, and how."""
     pseudonym_key_arn: NotRequired[pulumi.Input[str]]

@@ -31,13 +31,19 @@ _ROUTE_NAME = Pattern(
 _MODEL = Pattern(RESOURCE_NAME.expression, "a model's name: a-z, 0-9 and hyphen, as it stands in the path", maximum=63)
 _VERSION = Pattern(r"[1-9]\d{0,4}", "a version, 1 to 99999")
 
-LONGEST_DEADLINE_MS = LONGEST_INTEGRATION_MS - 1000
-_ANSWER_MARGIN_MS = 1000
-"""The gateway waits that much longer than the function, or the function's own error would never be read."""
+_ANSWER_MARGIN_MS = 5000
+"""The gateway waits that much longer than the function, or the function's own error would never be read: a new
+environment's start with the key that it derives (up to 3 s), the connection to the endpoint (up to 1 s), the reply."""
+LONGEST_DEADLINE_MS = LONGEST_INTEGRATION_MS - _ANSWER_MARGIN_MS
 _TIMEOUT_MARGIN_SECONDS = math.ceil(LONGEST_SECONDS)
 """Lambda waits that much longer than the deadline: as long as the record, handed over after the reply, may take."""
-MOST_BODY_KIB = 6000
-"""Lambda takes 6 MB of event: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+MOST_BODY_KIB = 2900
+"""Longest body that always fits. Lambda takes an event of 6 MB, 6,291,456 bytes
+(https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html), and in it the body is a JSON text: each
+quote, backslash and line end takes two bytes. Twice 2,900 KiB leaves 344 KiB for the headers, of which an HTTP API
+takes 10 KiB (https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html), and what else an event
+has. Unconfirmed: that API Gateway writes other characters as they are. Were it to write them as escapes, a body of
+mostly two-byte characters would be refused by the gateway from 2 MiB on, with 413."""
 
 
 def front_door_function_name(route_name: str) -> str:
@@ -71,9 +77,9 @@ class ModelRouteArgs(AccountArgs):
     """HMAC key that personal data are hashed with. Required when something of the signature is hashed, when it names an
     entity key, or when callers have tokens."""
     deadline_ms: NotRequired[float]
-    """Time for an answer, in milliseconds, 100 to 29,000; later it is 504. Omitted: 10,000."""
+    """Time for an answer, in milliseconds, 100 to 25,000; later it is 504. Omitted: 10,000."""
     maximum_body_kib: NotRequired[float]
-    """Longest request body in KiB, 1 to 6,000; a longer one is 413. Omitted: 256."""
+    """Longest request body in KiB, 1 to 2,900; a longer one is 413. Omitted: 256."""
     memory_mib: NotRequired[float]
     """Memory of the function in MiB, 128 to 10,240; its share of a processor follows it. Omitted: 512."""
     kms_key_arn: pulumi.Input[str]
@@ -188,7 +194,7 @@ def read_deadline(reader: Reader) -> int:
     """Reads `deadline_ms`."""
     deadline = reader.whole("deadline_ms", minimum=100, default=10_000)
     if deadline > LONGEST_DEADLINE_MS:
-        allowed = f"100 to {LONGEST_DEADLINE_MS}: an HTTP API gives up after 30 s, though a container may take 60"
+        allowed = f"100 to {LONGEST_DEADLINE_MS}: an HTTP API gives up after 30 s, a cold start's 5 s among it"
         reader.refuse("deadline_ms", deadline, allowed, "lower it; what needs longer has to be asked asynchronously")
     return deadline
 
@@ -197,7 +203,7 @@ def read_body_limit(reader: Reader) -> int:
     """Reads `maximum_body_kib`."""
     limit = reader.whole("maximum_body_kib", minimum=1, default=256)
     if limit > MOST_BODY_KIB:
-        allowed = f"1 to {MOST_BODY_KIB}: Lambda takes 6 MB, the request's headers among it"
+        allowed = f"1 to {MOST_BODY_KIB}: Lambda takes 6 MB, and a quote in the body counts twice"
         reader.refuse("maximum_body_kib", limit, allowed, "send fewer rows in a request, or a reference to the data")
     return limit
 

@@ -66,6 +66,10 @@ class _NoNumber(ValueError):
     """NaN or an infinity."""
 
 
+class _Twice(ValueError):
+    """A name that stands twice in one object."""
+
+
 Row = dict[str, Any]
 
 
@@ -157,9 +161,14 @@ class PayloadCheck:
 def parsed(body: bytes) -> Any:
     """The body's value. Raises InvalidJson, whatever the bytes."""
     try:
-        return json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+        text = body.decode("utf-8")
+        if text.startswith("\ufeff"):
+            raise json.JSONDecodeError("Unexpected UTF-8 BOM", text, 0)
+        return _decode(text)
     except UnicodeDecodeError as error:
         raise InvalidJson(f"not JSON: byte {error.start} is no UTF-8") from None
+    except _Twice as error:
+        raise InvalidJson(f"not JSON that is taken: {_shown(str(error))} stands twice in one object") from None
     except RecursionError:
         raise InvalidJson("not JSON that can be read: nested too deeply") from None
     except (json.JSONDecodeError, _NoNumber) as error:
@@ -170,6 +179,23 @@ def parsed(body: bytes) -> Any:
 
 def _refuse_constant(word: str) -> Any:
     raise _NoNumber(f"{word} is no JSON value; send null for a missing number")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> Row:
+    """The object of these members. Readers differ in which of two with one name they take: what we check has to be what
+    the container sees."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names: set[str] = set()
+        for name, _ in pairs:
+            if name in names:
+                raise _Twice(name)
+            names.add(name)
+    return found
+
+
+_decode = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_refuse_constant).decode
+"""Made once: json.loads would make a decoder a call."""
 
 
 Fits = Callable[[Any], bool]

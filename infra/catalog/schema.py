@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from mainstage.model_route import LONGEST_DEADLINE_MS, MOST_BODY_KIB
 from mainstage.runtime_presets import PRESETS
+from mainstage_runtime.values import number_text
 from pydantic import BeforeValidator, Field
 
 from infra.catalog.names import MAXIMUM_MODEL_NAME, MAXIMUM_VERSION, MODEL_NAME_PATTERN
@@ -190,7 +191,10 @@ class Slo(Section):
         p95, p99 = values.get("p95_ms"), values.get("p99_ms")
         if p95 is not None and p99 is not None and p95 > p99:
             yield Finding(
-                ("p95_ms",), f"is above p99_ms ({p99:g})", f"up to {p99:g}", fix="lower p95_ms or raise p99_ms"
+                ("p95_ms",),
+                f"is above p99_ms ({number_text(p99)})",
+                f"up to {number_text(p99)}",
+                fix="lower p95_ms or raise p99_ms",
             )
 
 
@@ -201,14 +205,14 @@ class FrontDoor(Section):
         default=10_000,
         ge=100,
         description=(
-            "how long an answer may take, in milliseconds, 100 to 29000; later it is 504. Not below slo.p99_ms. "
+            f"how long an answer may take, in milliseconds, 100 to {LONGEST_DEADLINE_MS}; later it is 504. Not below slo.p99_ms. "
             "Default: 10000"
         ),
     )
     maximum_body_kib: int = Field(
         default=256,
         ge=1,
-        description="the longest request body, in KiB, 1 to 6000; a longer one is 413. Default: 256",
+        description=f"the longest request body, in KiB, 1 to {MOST_BODY_KIB}; a longer one is 413. Default: 256",
     )
 
     # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html,
@@ -216,11 +220,11 @@ class FrontDoor(Section):
     @classmethod
     def rules(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
         if values.get("deadline_ms", 0) > LONGEST_DEADLINE_MS:
-            message = "an HTTP API gives up after 30 seconds, though a container may take 60"
+            message = "an HTTP API gives up after 30 seconds, a cold start's 5 among it, though a container may take 60"
             fix = "lower it; what needs longer has to be asked asynchronously"
             yield Finding(("deadline_ms",), message, f"100 to {LONGEST_DEADLINE_MS}", fix=fix)
         if values.get("maximum_body_kib", 0) > MOST_BODY_KIB:
-            message = "Lambda takes 6 MB, the request's headers among it"
+            message = "Lambda takes 6 MB, and a quote in the body counts twice"
             fix = "send fewer rows in a request, or a reference to the data"
             yield Finding(("maximum_body_kib",), message, f"1 to {MOST_BODY_KIB}", fix=fix)
 
@@ -377,9 +381,9 @@ def _deadline_findings(values: Mapping[str, Any]) -> Iterator[Finding]:
     """The front door gives up before the promise is broken: no guard could ever see it."""
     slo, front_door = values.get("slo"), values.get("front_door")
     if slo is not None and front_door is not None and front_door.deadline_ms < slo.p99_ms:
-        message = f"is below slo.p99_ms ({slo.p99_ms:g}): answers that keep the promise would be given up"
+        message = f"is below slo.p99_ms ({number_text(slo.p99_ms)}): answers that keep the promise would be given up"
         fix = "raise the deadline or lower the promise"
-        allowed = f"{slo.p99_ms:g} to {LONGEST_DEADLINE_MS}"
+        allowed = f"{number_text(slo.p99_ms)} to {LONGEST_DEADLINE_MS}"
         if slo.p99_ms > LONGEST_DEADLINE_MS:
             allowed = f"up to {LONGEST_DEADLINE_MS}, and slo.p99_ms not above it"
         yield Finding(("front_door", "deadline_ms"), message, allowed, fix=fix)

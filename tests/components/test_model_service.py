@@ -118,7 +118,7 @@ def test_log_route_and_functions_are_called_alike(build: Build) -> None:
     ]
     assert result.one("aws:cloudwatch/dashboard:Dashboard").inputs["dashboardName"] == "prod-iris-eu-west-1"
     assert result.one("aws:athena/workgroup:Workgroup").inputs["name"] == "mainstage-prod-iris"
-    assert result.one("aws:apigatewayv2/integration:Integration").inputs["timeoutMilliseconds"] == 6000
+    assert result.one("aws:apigatewayv2/integration:Integration").inputs["timeoutMilliseconds"] == 10_000
     assert {r.inputs["tags"]["mainstage:model"] for r in result.of_type("aws:iam/role:Role")} == {"iris"}
     assert result.outputs["log"]["log_name"] == "prod-iris"
 
@@ -164,8 +164,8 @@ def test_grant_invoke_goes_to_the_endpoint(args: Arguments) -> None:
         ({"endpoint_name": "x" * 48}, "endpoint_name", "at most 47 characters"),
         ({"environment_label": "x" * 50}, "model", "at most 52 characters"),
         ({"environment_label": None}, "environment_label", "a name of a-z"),
-        ({"deadline_ms": 29_001.0}, "deadline_ms", "an HTTP API gives up after 30 s"),
-        ({"maximum_body_kib": 6_001.0}, "maximum_body_kib", "Lambda takes 6 MB"),
+        ({"deadline_ms": 25_001.0}, "deadline_ms", "an HTTP API gives up after 30 s"),
+        ({"maximum_body_kib": 2_901.0}, "maximum_body_kib", "Lambda takes 6 MB"),
         ({"signature": PERSONAL, "pseudonym_key_arn": None}, "pseudonym_key_arn", "stored as keyed hashes"),
         ({"signature": PERSONAL, "capture": CAPTURE}, "capture.percent", "0: requests would be stored as they are"),
         ({"prediction_log": {"bucket_name": "b-1", "bucket_arn": "b"}}, "prediction_log.bucket_arn", "an ARN"),

@@ -11,6 +11,7 @@ import urllib.parse
 from typing import Any, NamedTuple
 
 import pytest
+from mainstage.model_route import MOST_BODY_KIB
 from mainstage_runtime.replies import STATUS
 from rehearsed import GOOD, MODEL, ROW, Rehearsed, until
 
@@ -97,6 +98,12 @@ BAD = [
         with_row(petal_width=float("-inf")),
         "invalid_json",
         "not JSON: -Infinity is no JSON value; send null for a missing number",
+    ),
+    Bad(
+        "a field that stands twice",
+        with_row().replace(b'"petal_width"', b'"sepal_width": "x", "petal_width"'),
+        "invalid_json",
+        'not JSON that is taken: "sepal_width" stands twice in one object',
     ),
     Bad("deep lists", b"[" * 100_000, "invalid_json", "not JSON that can be read: nested too deeply"),
     Bad("deep objects", b'{"a":' * 40_000, "invalid_json", "not JSON that can be read: nested too deeply"),
@@ -232,6 +239,23 @@ def test_a_payload_of_thousands_of_rows(rehearsed: Rehearsed) -> None:
     assert (reply.status, len(json.loads(reply.body)["predictions"])) == (200, 2500)
     row = rehearsed.record(reply.request_id)
     assert (row["rows"], row["truncated"], row["input_petal_width"].count("0.2")) == (2500, False, 2500)
+
+
+def test_the_longest_body_that_may_be_set_comes_through_whatever_is_in_it(rehearsed: Rehearsed) -> None:
+    """Each of its quotes and backslashes is two bytes of the event: so the front door itself answers."""
+    length = MOST_BODY_KIB * KIB
+    lambdas = rehearsed.client("lambda")
+    own = lambdas.get_function_configuration(FunctionName="dev-iris-front-door")["Environment"]["Variables"]
+    more = {**own, "MAINSTAGE_MAXIMUM_BODY_BYTES": str(length)}
+    body = b'["' + b'\\"' * ((length - 4) // 2) + b'"]'
+    assert len(body) == length
+    lambdas.update_function_configuration(FunctionName="dev-iris-front-door", Environment={"Variables": more})
+    try:
+        taken, longer = rehearsed.ask(body), rehearsed.ask(body + b" ")
+    finally:
+        lambdas.update_function_configuration(FunctionName="dev-iris-front-door", Environment={"Variables": own})
+    assert (taken.status, error_of(taken)["code"]) == (400, "invalid_payload")
+    assert (longer.status, error_of(longer)["code"]) == (413, "body_too_large")
 
 
 @pytest.mark.parametrize("length", [BEYOND_LAMBDA, BEYOND_THE_GATEWAY], ids=["6 MiB", "10 MiB"])
