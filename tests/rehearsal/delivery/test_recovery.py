@@ -160,6 +160,21 @@ def test_after_a_day_of_refusals_data_is_given_up(world: Any, until: Any) -> Non
     assert world.names() == []
 
 
+def test_the_retry_duration_of_a_partition_ends_nothing(world: Any, function: Any, until: Any) -> None:
+    """With S3 as the destination Firehose goes on to the end of the retention period, whatever RetryOptions say."""
+    world.create(world.destination())
+    down = world.cloud.faults.add("s3", "PutObject", AwsError("AccessDenied", "Access Denied", 403))
+    world.put(row("a"))
+    assert world.flush(0.5) == 1
+    hits = down.hits
+    world.cloud.clock.advance(7200 + 60)
+    until(lambda: down.hits > hits, "it is tried again")
+    assert world.waiting() == 1
+    down.remove()
+    assert world.flush() == 0
+    assert (ids(world), world.names("rejected/")) == (["a"], [])
+
+
 def test_error_objects_are_never_given_up(world: Any, function: list[Any], until: Any) -> None:
     function.append(lambda event: {"records": _same(event, result="ProcessingFailed")})
     world.create(world.destination())
