@@ -49,8 +49,8 @@ FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 60.0
 """Between two attempts at an object, by the cloud's clock; AWS documents no interval."""
 GIVE_UP_SECONDS = 24 * 3600
-"""After a day of refusals by S3 the data is lost (guide, "Handle data delivery failures"); a partition's RetryOptions end
-nothing before (unconfirmed). Error objects are tried for ever ("Handling errors for data format conversion")."""
+"""After a day of refusals by S3 the data is lost (guide, "Handle data delivery failures"); RetryOptions of a partition
+end nothing before (unconfirmed). Error objects are tried for ever ("Handling errors for data format conversion")."""
 FRESHNESS_SECONDS = 60
 
 
