@@ -6,7 +6,7 @@ import json
 import shlex
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,7 +85,7 @@ class FrontDoor:
         self._pool = urllib3.PoolManager(maxsize=connections, retries=False, timeout=TIMEOUT_SECONDS)
 
     def path_of(self, model: str) -> str:
-        return f"/v1/models/{model}/predictions"
+        return path_of(model)
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str] | None = None, *, signed: bool = True) -> Reply:
         """Sends one POST. Raises PredictError when no answer comes."""
@@ -117,15 +117,38 @@ class FrontDoor:
         return dict(request.headers.items())
 
 
+def path_of(model: str) -> str:
+    return f"/v1/models/{model}/predictions"
+
+
 def front_door_url(target: Target) -> str:
     """The front door's address: of the HTTP API with the environment's name. Raises PredictError."""
+    return _api(target)["ApiEndpoint"].rstrip("/")
+
+
+def model_urls(target: Target, models: Iterable[str]) -> dict[str, str]:
+    """Where clients POST requests for each of `models` that the front door has a route to now.
+
+    Empty when there is no front door, or it may not be read.
+    """
+    try:
+        api = _api(target)
+        pages = target.client("apigatewayv2").get_paginator("get_routes").paginate(ApiId=api["ApiId"])
+        routes = {route["RouteKey"] for page in pages for route in page["Items"]}
+    except (PredictError, ClientError):
+        return {}
+    address = api["ApiEndpoint"].rstrip("/")
+    return {model: f"{address}{path_of(model)}" for model in models if f"POST {path_of(model)}" in routes}
+
+
+def _api(target: Target) -> dict[str, Any]:
     wanted = front_door_api_name(target.environment)
     pages = target.client("apigatewayv2").get_paginator("get_apis").paginate()
-    found = [api["ApiEndpoint"] for page in pages for api in page["Items"] if api["Name"] == wanted]
+    found = [api for page in pages for api in page["Items"] if api["Name"] == wanted]
     if len(found) != 1:
         many = f"{len(found)} HTTP APIs are called {wanted}" if found else f"no HTTP API is called {wanted}"
         raise PredictError(f"{target}: {many}; bring the platform up: {target.bring_up}")
-    return found[0].rstrip("/")
+    return found[0]
 
 
 def ask(target: Target, model: str, body: bytes, *, token: str | None = None) -> dict[str, Any]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from mainstage_runtime.record import pii_action
+from rich.console import Group
 from rich.table import Table
 
 from infra import settings
@@ -17,10 +19,12 @@ from infra.catalog import Model, load_catalog, record_signature
 from infra.cli import common
 from infra.cli.output import emit, note, say, working
 from infra.cli.screen import as_text
+from infra.front_door import model_urls
 from infra.registry import status as live
 from infra.registry.infer import infer
 from infra.registry.push import Pushed, push
 from infra.registry.registry import Registry, RegistryError
+from infra.registry.retire import check_serves_nothing, listed, retire
 from infra.registry.scaffold import DEFAULT_PRESET, scaffold
 from infra.registry.target import ENVIRONMENTS
 from infra.rehearsal.cloud.model_host import PresetEnvironments
@@ -64,8 +68,8 @@ def new(
     )
     where = os.path.relpath(made.inference.parent)
     steps = [
-        f"write train.py, ending in joblib.dump(model, '{where}/model.joblib'), and run it with the image's versions: "
-        f"mainstage model python {name} train.py",
+        f"write a training script that ends in joblib.dump(model, '{where}/model.joblib'), and run it with the image's "
+        f"versions: mainstage model python {name} SCRIPT.py",
         f"look through the signature in {os.path.relpath(made.catalog)} (pii: true for personal data), then record and "
         f"declare it: mainstage catalog record {name}; mainstage up --env dev",
         f"register it: mainstage model push {name} {where}",
@@ -140,6 +144,44 @@ def _pushed_text(done: Pushed) -> str:
     metrics = ", ".join(f"{name} {value}" for name, value in done.card["metrics"].items()) or "no metrics"
     what = "registered" if done.new else "was registered already: nothing new in this folder"
     return f"{done.model} version {done.version} {what}\n  {done.url}\n  {metrics}"
+
+
+@app.command("retire")
+def retire_command(
+    name: Name,
+    confirm: Annotated[
+        str | None,
+        typer.Option("--confirm", metavar="NAME", help="The model's name once more; asked for when left out."),
+    ] = None,
+    target: common.TargetOption = None,
+    profile: common.ProfileOption = None,
+    as_json: common.JsonOption = False,
+) -> None:
+    """Take a model's versions out of the registry's list, so that its catalog file can be removed.
+
+    The model must serve nothing any more. Archives, cards and the prediction log stay. It cannot be undone: a version
+    that is taken out comes back only as a push of the same folder.
+    """
+    where = common.target(target, profile, as_json=as_json)
+    check_serves_nothing(where, name)
+    versions = sorted(listed(where, name).values())
+    if not versions:
+        raise RegistryError(f"{name}: no version is listed in {where}; nothing to take out")
+    if confirm is None and not as_json and sys.stdin.isatty():
+        confirm = typer.prompt(
+            f"Takes versions {', '.join(versions)} of {name} out of {where}. Type its name", err=True
+        )
+    if confirm != name:
+        raise RegistryError(f"nothing was taken out: to take out versions {', '.join(versions)}, --confirm {name}")
+    done = sorted(retire(where, name))
+    emit({"model": name, "versions": done}, as_json=as_json, render=lambda _: _retired_text(name, done))
+
+
+def _retired_text(name: str, versions: list[str]) -> str:
+    return (
+        f"{name}: versions {', '.join(versions)} are taken out; archives and cards stay in the bucket. "
+        f"Next: remove stacks/models/{name}.yaml and bring it up"
+    )
 
 
 @app.command("list")
@@ -235,17 +277,18 @@ def status(
     profile: common.ProfileOption = None,
     as_json: common.JsonOption = False,
 ) -> None:
-    """What the catalog asks for beside what really serves: versions, instances, guard alarms."""
+    """What the catalog asks for beside what really serves: versions, instances, guard alarms, the address to ask."""
     where = common.target(target, profile, as_json=as_json)
     catalog = load_catalog(common.root(), where.environment).models
     names = [name] if name else sorted(catalog)
     if name and name not in catalog:
         model_named(name, where.environment)
-    found = [live.status(where, catalog[each]) for each in names]
+    urls = model_urls(where, names)
+    found = [live.status(where, catalog[each], urls.get(each, "")) for each in names]
     emit(found, as_json=as_json, render=_status_table)
 
 
-def _status_table(found: list[live.ModelStatus]) -> Table:
+def _status_table(found: list[live.ModelStatus]) -> Group:
     table = Table("model", "asked", "live", "endpoint", "instances", "guard alarms", box=None, header_style="bold")
     colours = {"InService": "green", "Failed": "red", "not created": "yellow"}
     for each in found:
@@ -255,7 +298,10 @@ def _status_table(found: list[live.ModelStatus]) -> Table:
         table.add_row(each.model, each.asked, as_text(serving), state, instances, as_text(each.alarms_text))
         if each.failure_reason:
             table.add_row("", "", as_text(each.failure_reason, "red"))
-    return table
+    addresses = [as_text(f"{each.model}: POST {each.url}") for each in found if each.url]
+    for line in addresses:
+        line.no_wrap, line.overflow = True, "ignore"  # an address that is broken can't be pasted
+    return Group(table, *([""] if addresses else []), *addresses)
 
 
 def model_named(name: str, environment: str) -> Model:

@@ -27,7 +27,7 @@ def emit(value: Any, *, as_json: bool, render: Callable[[Any], Any]) -> None:
         document.write(value)
     elif (shown := render(value)) is not None:
         # Text is never broken: a person pastes commands and addresses from it. Tables fit themselves to the screen.
-        console.print(shown, soft_wrap=isinstance(shown, str | Text))
+        console.print(shown, soft_wrap=isinstance(shown, str | Text), crop=False)
 
 
 class _Document:

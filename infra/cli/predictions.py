@@ -165,13 +165,19 @@ def _ask(
 ) -> Any:
     from infra.layers.names import database_name
     from infra.predictions import athena
+    from infra.predictions.hints import column_hint
 
     if as_csv and as_json:
         raise typer.BadParameter("--csv and --json exclude each other")
     where = common.target(target, profile, as_json=as_json or as_csv)
-    model_named(name, where.environment)
-    with working(f"asking the log of {name}"):
-        answer = athena.run(where, name, sql_of(database_name(where.environment, name)))
+    model = model_named(name, where.environment)
+    try:
+        with working(f"asking the log of {name}"):
+            answer = athena.run(where, name, sql_of(database_name(where.environment, name)))
+    except athena.QueryError as error:
+        if hint := column_hint(str(error), model.signature):
+            raise athena.QueryError(f"{error}\n{hint}") from error
+        raise
     if as_csv:
         text = as_csv_text(answer.columns, answer.rows)
         sys.stdout.write(visible(text) if on_a_terminal() else text)

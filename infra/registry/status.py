@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,15 +38,29 @@ class ModelStatus:
     variants: tuple[VariantStatus, ...] = ()
     alarms: Mapping[str, str] = field(default_factory=dict)
     """Guard alarm name -> OK, ALARM or INSUFFICIENT_DATA."""
+    url: str = ""
+    """Where clients POST requests; empty while the front door has no route to the model, or may not be read."""
 
     @property
     def alarms_text(self) -> str:
-        counts = Counter(self.alarms.values())
-        ringing = [name for name, state in self.alarms.items() if state == "ALARM"]
-        if ringing:
-            return f"ALARM: {', '.join(ringing)}"
-        words = {"INSUFFICIENT_DATA": "without data yet"}
-        return ", ".join(f"{count} {words.get(state, state)}" for state, count in sorted(counts.items())) or "none"
+        """Which guard alarms ring and which know nothing yet, without the endpoint's name; how many are OK."""
+        prefix = guard_prefix(self.endpoint)
+        named = {
+            state: ", ".join(name.removeprefix(prefix) for name, found in self.alarms.items() if found == state)
+            for state in ("ALARM", "INSUFFICIENT_DATA")
+        }
+        well = sum(state == "OK" for state in self.alarms.values())
+        parts = [
+            f"ALARM: {named['ALARM']}" if named["ALARM"] else "",
+            f"{well} OK" if well else "",
+            f"without data yet: {named['INSUFFICIENT_DATA']}" if named["INSUFFICIENT_DATA"] else "",
+        ]
+        return "; ".join(part for part in parts if part) or "none"
+
+
+def guard_prefix(endpoint: str) -> str:
+    """What the names of an endpoint's guard alarms begin with."""
+    return f"{endpoint}-guard-"
 
 
 def asked(model: Model | None) -> str:
@@ -56,8 +69,11 @@ def asked(model: Model | None) -> str:
     return "awaiting" if model.awaiting else f"version {model.stable}"
 
 
-def status(target: Target, model: Model) -> ModelStatus:
-    """Reads one model's endpoint. An endpoint that is not there is a status, not an error."""
+def status(target: Target, model: Model, url: str = "") -> ModelStatus:
+    """Reads one model's endpoint. An endpoint that is not there is a status, not an error.
+
+    url: the model's address at the front door (infra.front_door.model_urls), which is one look-up for all models.
+    """
     sagemaker = target.client("sagemaker")
     name = endpoint_name(target.environment, model.model)
     alarms = _alarms(target, name)
@@ -66,7 +82,7 @@ def status(target: Target, model: Model) -> ModelStatus:
     except ClientError as error:
         if "Could not find endpoint" not in str(error):
             raise
-        return ModelStatus(model.model, target.environment, asked(model), name, NOT_CREATED, alarms=alarms)
+        return ModelStatus(model.model, target.environment, asked(model), name, NOT_CREATED, alarms=alarms, url=url)
     return ModelStatus(
         model=model.model,
         environment=target.environment,
@@ -76,11 +92,14 @@ def status(target: Target, model: Model) -> ModelStatus:
         failure_reason=endpoint.get("FailureReason", ""),
         variants=tuple(_variants(sagemaker, endpoint)),
         alarms=alarms,
+        url=url,
     )
 
 
 def _alarms(target: Target, endpoint: str) -> dict[str, str]:
-    pages = target.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{endpoint}-guard-")
+    pages = (
+        target.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=guard_prefix(endpoint))
+    )
     return {alarm["AlarmName"]: alarm["StateValue"] for page in pages for alarm in page["MetricAlarms"]}
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
+from botocore.session import get_session
 
 from infra.rehearsal import pointer
 from infra.rehearsal.cloud.clients import closed_core
@@ -120,6 +121,12 @@ def _aws(root: Path, environment: str, profile: str) -> Target:
     target = Target(environment, loaded.account_id, loaded.region, endpoint_url=None, profile=profile)
     try:
         account = target.client("sts").get_caller_identity()["Account"]
+    except ProfileNotFound as error:
+        known = ", ".join(get_session().available_profiles) or "none"
+        raise TargetError(
+            f"--profile {profile}: there is no such AWS profile; there are: {known}. "
+            f"New? aws configure sso --profile {profile}"
+        ) from error
     except (BotoCoreError, ClientError) as error:
         raise TargetError(
             f"--profile {profile}: AWS does not accept it ({error}); run: aws sso login --profile {profile}"

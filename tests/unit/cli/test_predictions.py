@@ -13,6 +13,8 @@ import pytest
 from botocore.exceptions import ClientError
 from cli import Ended, runner
 
+from infra.catalog.signature import Signature
+from infra.predictions.hints import column_hint
 from infra.registry.target import TargetError
 
 Run = Callable[..., Ended]
@@ -175,8 +177,8 @@ def failed(state: str, reason: str) -> Sequence[Any]:
 def test_bad_sql_is_told_in_athenas_words(run: Run, athena: Athena) -> None:
     athena.refusal = refused("line 1:1: mismatched input 'SELEC'. Expecting: 'ALTER', …")
     assert said(run, "query", "iris", "SELEC 1") == "line 1:1: mismatched input 'SELEC'. Expecting: 'ALTER', …"
-    athena.refusal, athena.course = None, failed("FAILED", "COLUMN_NOT_FOUND: line 1:8: Column 'x' cannot be resolved")
-    assert said(run, "query", "iris", "SELECT x") == "COLUMN_NOT_FOUND: line 1:8: Column 'x' cannot be resolved"
+    athena.refusal, athena.course = None, failed("FAILED", "FUNCTION_NOT_FOUND: line 1:8: Function 'x' not registered")
+    assert said(run, "query", "iris", "SELECT x()") == "FUNCTION_NOT_FOUND: line 1:8: Function 'x' not registered"
 
 
 def test_a_query_that_reads_too_much_says_what_to_do(run: Run, athena: Athena) -> None:
@@ -395,8 +397,8 @@ def test_latency_fits_into_eighty_columns(run: Run, athena: Athena, monkeypatch:
 def test_errors_fit_into_eighty_columns_and_ids_are_whole(
     run: Run, athena: Athena, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    athena.columns = [(name, "double" if name == "latency_ms" else "varchar") for name in ERRORS]
-    athena.columns[2] = ("occurrences", "bigint")
+    kinds = {"latency_ms": "double", "occurrences": "bigint"}
+    athena.columns = [(name, kinds.get(name, "varchar")) for name in ERRORS]
     athena.rows = [
         ["400", "invalid_payload", "412", MOMENT, "-Kh1aQEPDoEEP9w=", "instances[0].petal_length", "", "a" * 60, "1.5"],
         ["504", "deadline_exceeded", "3", MOMENT, "JKJaXmPLvHcESHA=", None, "2", "a" * 60, "10000"],
@@ -421,3 +423,35 @@ def test_an_empty_answer_says_when_records_can_be_asked_for(run: Run, athena: At
     ended = run("predictions", "latency", "iris", "--hours", "2")
     assert (ended.code, ended.err) == (0, f"iris: no answered request in the last 2 hours; {when}\n")
     assert run("predictions", "errors", "iris").err == f"iris: no error in the last 24 hours; {when}\n"
+
+
+@pytest.mark.parametrize(
+    ("column", "hint"),
+    [
+        ("petal_width", "did you mean input_petal_width?"),
+        ("predictions.Petal_Width", "did you mean input_petal_width?"),
+        ("species", "did you mean output_species?"),
+        ("latency", "did you mean latency_ms?"),
+        (
+            "xyzzy",
+            "the log's columns: docs/guides/prediction-record.md, and input_<field> and output_<field> of a signature",
+        ),
+    ],
+)
+def test_a_column_that_is_not_there_is_told_with_the_one_that_was_meant(
+    run: Run, athena: Athena, column: str, hint: str
+) -> None:
+    reason = f"COLUMN_NOT_FOUND: line 1:8: Column '{column}' cannot be resolved"
+    athena.course = failed("FAILED", reason)
+    assert said(run, "query", "iris", "SELECT 1") == f"{reason}\n{hint}"
+
+
+def test_personal_data_that_is_dropped_is_no_column(run: Run) -> None:
+    signature = Signature.model_validate(
+        {"inputs": [{"name": "Email", "type": "string", "pii": "drop"}], "outputs": [{"name": "ok", "type": "boolean"}]}
+    )
+    for column in ("email", "input_email"):
+        refusal = f"COLUMN_NOT_FOUND: line 1:8: Column '{column}' cannot be resolved"
+        told = "Email is personal data that the signature drops: it is not logged"
+        assert column_hint(refusal, signature) == told
+    assert column_hint("SYNTAX_ERROR: line 1:8: no", signature) == ""

@@ -95,3 +95,12 @@ def test_a_process_withdraws_only_its_own_pointer(tmp_path: Path) -> None:
     path.write_text(json.dumps(mine))
     pointer.remove(tmp_path)
     assert not path.exists()
+
+
+@pytest.mark.usefixtures("foreign_settings")
+def test_a_profile_that_is_not_there_is_told_with_those_that_are(root: Path) -> None:
+    with pytest.raises(TargetError) as caught:
+        resolve(root, "prod", "nope")
+    assert str(caught.value) == (
+        "--profile nope: there is no such AWS profile; there are: work. New? aws configure sso --profile nope"
+    )
