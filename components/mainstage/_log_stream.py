@@ -127,6 +127,7 @@ def delivery_statements(delivery: Delivery) -> list[Statement]:
     """
     account = delivery.account
     prefixes = (records_prefix(delivery.log_name), rejected_prefix(delivery.log_name))
+    files = [join(delivery.bucket_arn, f"/{prefix}*") for prefix in prefixes]
     function = function_arn(account, delivery.transform_name)
     table = f"{delivery.database_name}/{TABLE}"
     return [
@@ -134,7 +135,7 @@ def delivery_statements(delivery: Delivery) -> list[Statement]:
             sid="WriteRecords",
             reason="files of records, and the rejects, are written under this role; large ones in parts",
             actions=["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"],
-            resources=[join(delivery.bucket_arn, f"/{prefix}*") for prefix in prefixes],
+            resources=files,
         ),
         Statement(
             sid="LookAtBucket",
@@ -147,7 +148,12 @@ def delivery_statements(delivery: Delivery) -> list[Statement]:
             reason="files are encrypted with this key; a file in parts is decrypted while it is put together",
             actions=["kms:Decrypt", "kms:GenerateDataKey"],
             resources=[delivery.kms_key_arn],
-            conditions=via_service("s3", account.region),
+            conditions={
+                **via_service("s3", account.region),
+                # With a bucket key, as the predictions bucket has, the context is the bucket, else the file:
+                # https://docs.aws.amazon.com/AmazonS3/latest/userguide/configuring-bucket-key.html
+                "StringLike": {"kms:EncryptionContext:aws:s3:arn": [delivery.bucket_arn, *files]},
+            },
         ),
         Statement(
             sid="Transform",

@@ -172,7 +172,16 @@ class TestStream:
             "EncryptRecords": (
                 ["kms:Decrypt", "kms:GenerateDataKey"],
                 [KEY_ARN],
-                {"StringEquals": {"kms:ViaService": "s3.eu-west-1.amazonaws.com"}},
+                {
+                    "StringEquals": {"kms:ViaService": "s3.eu-west-1.amazonaws.com"},
+                    "StringLike": {
+                        "kms:EncryptionContext:aws:s3:arn": [
+                            BUCKET,
+                            f"{BUCKET}/records/dev-iris/*",
+                            f"{BUCKET}/rejected/dev-iris/*",
+                        ]
+                    },
+                },
             ),
             "Transform": (
                 ["lambda:GetFunctionConfiguration", "lambda:InvokeFunction"],
