@@ -11,12 +11,19 @@ and the reply, which the runtime posted meanwhile, is with the caller already.
 
 Where no registration is possible the same thread does the work before the reply goes, and the reply waits for it at
 most `LONGEST_WAIT_SECONDS`. An exception in the work never reaches the caller.
+
+A registration cannot be taken back. Lambda ends an invocation when the runtime and every extension have asked for the
+next event (same page, "Invoke phase"), so an environment whose extension cannot ask any more would be busy until the
+function's time-out with each invocation. It hands its last record over and ends the process; Lambda then starts another
+environment. What Lambda makes of a process that ends after its reply was posted is unconfirmed: by the blog above the
+caller has the reply by then, and Lambda counts one error of the function.
 """
 
 from __future__ import annotations
 
 import http.client
 import json
+import os
 import queue
 import threading
 import time
@@ -29,6 +36,8 @@ EXTENSION_NAME = "mainstage-prediction-log"
 API_VERSION = "2020-01-01"
 REGISTER_SECONDS = 2.0
 LONGEST_WAIT_SECONDS = 0.5
+REPLY_SECONDS = 1.0
+"""What the reply has, before the process ends, to go from the handler to Lambda. It takes milliseconds."""
 MOST_WAITING = 64
 """Pieces of work that wait for the thread. There is one at most, unless the reply does not wait to its end."""
 
@@ -92,9 +101,18 @@ class _Job(Generic[Work]):
 class Deferred(Generic[Work]):
     """One thread that does what the handler leaves it, in order."""
 
-    def __init__(self, do: Callable[[Work], None], *, runtime_api: str | None) -> None:
-        """`do` does one piece of work. `runtime_api` is Lambda's AWS_LAMBDA_RUNTIME_API, None outside Lambda."""
-        self._do = do
+    def __init__(
+        self,
+        do: Callable[[Work], None],
+        *,
+        runtime_api: str | None,
+        handler_seconds: float = 30.0,
+        end: Callable[[], None] = lambda: os._exit(1),
+    ) -> None:
+        """`do` does one piece of work. `runtime_api` is Lambda's AWS_LAMBDA_RUNTIME_API, None outside Lambda.
+        `handler_seconds` is the longest that the handler takes; `end` ends the process."""
+        self._do, self._handler_seconds, self._end = do, handler_seconds, end
+        self._lost = False
         self._jobs: queue.Queue[_Job[Work]] = queue.Queue(maxsize=MOST_WAITING)
         self._extension = _Extension.register(runtime_api) if runtime_api else None
         threading.Thread(target=self._run, name="deferred", daemon=True).start()
@@ -117,17 +135,26 @@ class Deferred(Generic[Work]):
         return True
 
     def _run(self) -> None:
-        while True:
+        while not self._lost:
             job = self._jobs.get() if self._extension is None else self._job_of_invocation(self._extension)
-            if job is None:
-                continue
-            try:
-                if job.work is not None:
-                    self._do(job.work)
-            except Exception as error:
-                emf.note("deferred_work_failed", error=type(error).__name__)
-            finally:
-                job.done.set()
+            if job is not None:
+                self._work(job)
+        try:
+            # An invocation may be under way. If none is, none comes: Lambda waits for us.
+            self._work(self._jobs.get(timeout=self._handler_seconds))
+            time.sleep(REPLY_SECONDS)
+        except queue.Empty:
+            pass
+        self._end()
+
+    def _work(self, job: _Job[Work]) -> None:
+        try:
+            if job.work is not None:
+                self._do(job.work)
+        except Exception as error:
+            emf.note("deferred_work_failed", error=type(error).__name__)
+        finally:
+            job.done.set()
 
     def _job_of_invocation(self, extension: _Extension) -> _Job[Work] | None:
         """The work that the handler leaves during the next invocation; None when it leaves none until its deadline."""
@@ -135,9 +162,8 @@ class Deferred(Generic[Work]):
             event = extension.next()
             seconds = max(0.0, float(event["deadlineMs"]) / 1000 - time.time())
         except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
-            # From here on the reply waits: nothing else keeps the environment awake.
             emf.note("extension_lost", error=type(error).__name__)
-            self._extension = None
+            self._extension, self._lost = None, True
             extension.close()
             return None
         try:

@@ -224,7 +224,11 @@ def front_door(environ: Mapping[str, str], signature: Mapping[str, Any]) -> Fron
     )
     # A failure is noted with each record; the first request is not kept waiting for a second try.
     pseudonyms.prepare()
-    deferred = Deferred(hand_over, runtime_api=environ.get("AWS_LAMBDA_RUNTIME_API"))
+    deferred = Deferred(
+        hand_over,
+        runtime_api=environ.get("AWS_LAMBDA_RUNTIME_API"),
+        handler_seconds=settings.deadline_ms / 1000 + 2,  # the connection, and checking and writing of long bodies
+    )
     return FrontDoor(settings, signature, endpoint=endpoint, deferred=deferred, hand_over=hand_over)
 
 

@@ -205,8 +205,8 @@ class FrontDoor(Section):
         default=10_000,
         ge=100,
         description=(
-            f"how long an answer may take, in milliseconds, 100 to {LONGEST_DEADLINE_MS}; later it is 504. Not below slo.p99_ms. "
-            "Default: 10000"
+            f"how long an answer may take, in milliseconds, 100 to {LONGEST_DEADLINE_MS}; later it is 504. "
+            "Not below slo.p99_ms. Default: 10000"
         ),
     )
     maximum_body_kib: int = Field(

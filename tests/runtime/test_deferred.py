@@ -15,6 +15,10 @@ from mainstage_runtime.deferred import Deferred
 from runtime_stub import Answer, served
 
 
+def no_end() -> None:
+    raise AssertionError("the extension was lost")
+
+
 class Extensions:
     """The Extensions API: what was asked of it, in order, and one event for each `go`."""
 
@@ -44,7 +48,7 @@ def test_it_registers_for_invoke_and_works_after_the_handler() -> None:
         done.put(number)
 
     with served(api.answer) as address:
-        later = Deferred(work, runtime_api=address)
+        later = Deferred(work, runtime_api=address, end=no_end)
         assert later.after_reply
         method, path, headers, body = api.asked.get(timeout=5)
         assert (method, path) == ("POST", "/2020-01-01/extension/register")
@@ -72,7 +76,7 @@ def test_it_registers_for_invoke_and_works_after_the_handler() -> None:
 def test_nothing_to_do_lets_the_environment_go() -> None:
     api, done = Extensions(), queue.Queue[int]()
     with served(api.answer) as address:
-        later = Deferred(done.put, runtime_api=address)
+        later = Deferred(done.put, runtime_api=address, end=no_end)
         assert [api.next_asked(), api.next_asked()][1].endswith("/next")
         api.go()
         assert later.leave(None)
@@ -84,7 +88,7 @@ def test_nothing_to_do_lets_the_environment_go() -> None:
 def test_an_invocation_whose_handler_never_came_lets_go_at_its_deadline() -> None:
     api, done = Extensions(), queue.Queue[int]()
     with served(api.answer) as address:
-        later = Deferred(done.put, runtime_api=address)
+        later = Deferred(done.put, runtime_api=address, end=no_end)
         assert [api.next_asked(), api.next_asked()][1].endswith("/next")
         api.go(seconds=0.05)
         assert api.next_asked().endswith("/next")
@@ -117,7 +121,7 @@ def test_without_a_registration_the_reply_waits(
     api, done = Extensions(), []
     api.registration = registration
     with served(api.answer) as address:
-        later = Deferred(done.append, runtime_api=address)
+        later = Deferred(done.append, runtime_api=address, end=no_end)
     assert not later.after_reply
     assert later.leave(1)
     assert done == [1]
@@ -153,14 +157,33 @@ def test_the_wait_is_bounded_and_so_is_what_waits(monkeypatch: pytest.MonkeyPatc
     assert [done.get(timeout=5) for _ in range(4)] == [0, 1, 2, 3]
 
 
-def test_an_extension_that_is_lost_makes_the_reply_wait(capsys: pytest.CaptureFixture[str]) -> None:
-    api, done = Extensions(), []
+def test_an_environment_that_lost_its_extension_ends_after_its_last_record(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lambda goes on waiting for an extension that never asks again: with each invocation, until its time-out."""
+    monkeypatch.setattr(deferred, "REPLY_SECONDS", 0.05)
+    api, done, ended = Extensions(), [], queue.Queue[tuple[list[int], float]]()
     with served(api.answer) as address:
-        later: Deferred[Any] = Deferred(done.append, runtime_api=address)
+        later: Deferred[Any] = Deferred(
+            done.append, runtime_api=address, end=lambda: ended.put((list(done), time.perf_counter()))
+        )
         assert [api.next_asked(), api.next_asked()][1].endswith("/next")
         api.go(status=500)
         while later.after_reply:
             time.sleep(0.001)
         assert later.leave(1)
-    assert done == [1]
+        left = time.perf_counter()
+        handed_over, at = ended.get(timeout=5)
+    assert handed_over == [1]
+    assert at - left >= 0.04, "the reply has its time to go"
     assert "extension_lost" in capsys.readouterr().out
+
+
+def test_without_an_invocation_it_ends_once_none_can_be_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deferred, "REPLY_SECONDS", 0.0)
+    api, done, ended = Extensions(), list[int](), threading.Event()
+    with served(api.answer) as address:
+        Deferred(done.append, runtime_api=address, handler_seconds=0.05, end=ended.set)
+        api.go(status=500)
+        assert ended.wait(5)
+    assert done == []

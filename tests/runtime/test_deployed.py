@@ -63,6 +63,21 @@ def test_without_the_extensions_api_the_put_comes_first(
     assert "extension_not_registered" in function.stdout
 
 
+def test_an_environment_that_lost_its_extension_replies_logs_and_ends(
+    tmp_path: Path, stub: Aws, plain_signature: dict[str, Any]
+) -> None:
+    with deployed(FRONT_DOOR, tmp_path, environment(stub), plain_signature) as function:
+        function.loses_the_extension = True
+        _, reply = function.invoke(EVENT)
+        assert reply["statusCode"] == 200
+        assert function.process
+        assert function.process.wait(10) == 1
+    told = lines(function.stdout)
+    assert [name for line in told for name in ("Served", "HandedOver") if name in line] == ["Served", "HandedOver"]
+    assert [line["event"] for line in told if "event" in line] == ["extension_lost"]
+    assert len(stub.records()) == 1
+
+
 def test_killed_between_reply_and_put_it_was_served_and_not_handed_over(
     tmp_path: Path, stub: Aws, plain_signature: dict[str, Any]
 ) -> None:

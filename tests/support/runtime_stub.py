@@ -193,6 +193,8 @@ class Lambda:
         self._next = threading.Condition()
         self._asked = {"runtime": 0, "extension": 0}
         self.registered: list[tuple[str | None, Any]] = []
+        self.loses_the_extension = False
+        """True: the next answer to the extension is no event."""
         self.stdout = ""
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -204,7 +206,8 @@ class Lambda:
             return 200, {"Lambda-Extension-Identifier": "id-1"}, b"{}"
         if path == "/2020-01-01/extension/event/next":
             self._tell("extension")
-            return 200, {}, self._for_extension.get()
+            event = self._for_extension.get()
+            return (500, {}, b"{}") if self.loses_the_extension else (200, {}, event)
         if path == "/2018-06-01/runtime/invocation/next":
             self._tell("runtime")
             request_id, event = self._events.get()
