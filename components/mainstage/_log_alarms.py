@@ -170,10 +170,11 @@ def _loss(watched: Watched) -> dict[str, Any]:
 
     FILL: a minute in which nothing was handed over has no value of that metric, and would not be compared. RUNNING_SUM:
     what was lost shows in its minute and in each later one that is looked at; what is under way at the end of a minute
-    shows in that minute alone, and only until it is handed over. So two minutes have to show it. Both functions may
-    stand in an alarm, of which AWS refuses SEARCH and what gives more than one series
-    (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html). How many minutes more than
-    LOSS_MINUTES CloudWatch reads, it does not say: that much later the alarm is over.
+    shows in that minute alone, and only until it is handed over. So two minutes have to show it. An alarm takes any
+    expression that gives one time series
+    (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDataQuery.html); no page of AWS shows one
+    with RUNNING_SUM (unconfirmed). How many minutes more than LOSS_MINUTES CloudWatch reads, it does not say: that much
+    later the alarm is over.
     """
     dimensions = {"LogName": watched.log_name}
     return {
