@@ -172,9 +172,9 @@ def _loss(watched: Watched) -> dict[str, Any]:
     what was lost shows in its minute and in each later one that is looked at; what is under way at the end of a minute
     shows in that minute alone, and only until it is handed over. So two minutes have to show it. An alarm takes any
     expression that gives one time series
-    (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDataQuery.html); no page of AWS shows one
-    with RUNNING_SUM (unconfirmed). How many minutes more than LOSS_MINUTES CloudWatch reads, it does not say: that much
-    later the alarm is over.
+    (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDataQuery.html); no page of AWS shows
+    one with RUNNING_SUM (unconfirmed). How many minutes more than LOSS_MINUTES CloudWatch reads, it does not say: that
+    much later the alarm is over.
     """
     dimensions = {"LogName": watched.log_name}
     return {
