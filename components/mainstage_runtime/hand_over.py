@@ -10,6 +10,7 @@ other.
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +21,8 @@ from mainstage_runtime.prediction import RecordWriter, Served
 from mainstage_runtime.redact import Pseudonyms
 
 STREAM_PAUSE_SECONDS = 30.0
-"""How long Firehose is not asked after it gave no answer; the spool takes the records meanwhile."""
+"""How long at least, and twice as long at most, Firehose is not asked after it gave no answer; the spool takes the
+records meanwhile."""
 
 QUEUE_PAUSE_SECONDS = 10.0
 """The same of the spool queue. Shorter: while it is not asked records are lost."""
@@ -39,17 +41,28 @@ _PAUSED = "gave no answer a moment ago"
 
 
 class Breaker:
-    """Whether a service is worth asking: after it gave no answer, not for `pause_seconds`; then it is tried again, and
-    one more silence is one more pause."""
+    """Whether a service is worth asking: after it gave no answer, not for one to two times `pause_seconds`; then it is
+    tried again, and one more silence is one more pause.
 
-    def __init__(self, pause_seconds: float, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._pause, self._clock, self._until = pause_seconds, clock, 0.0
+    The environments of a function meet a silence at one moment. Each draws a pause of its own, so that they do not all
+    try again, and are all held up, at one moment too.
+    """
+
+    def __init__(
+        self,
+        pause_seconds: float,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        """`draw` gives a number from 0 up to 1."""
+        self._pause, self._clock, self._draw, self._until = pause_seconds, clock, draw, 0.0
 
     def lets_through(self) -> bool:
         return self._clock() >= self._until
 
     def no_answer(self) -> None:
-        self._until = self._clock() + self._pause
+        self._until = self._clock() + self._pause * (1 + self._draw())
 
     def answer(self) -> None:
         self._until = 0.0

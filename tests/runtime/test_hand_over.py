@@ -95,11 +95,11 @@ def test_a_stream_that_hangs_is_asked_once_in_a_while(world: World) -> None:
         assert world.hand_over() == ("HandedOver+Spooled", 0.0)
     assert world.notes == [{"event": "spooled", "request_id": "id-1", "stream": "gave no answer a moment ago"}]
     assert world.firehose.calls == 1
-    world.clock.now += STREAM_PAUSE_SECONDS
+    world.clock.now += 2 * STREAM_PAUSE_SECONDS
     assert world.hand_over() == ("HandedOver+Spooled", 1.0)
     assert world.hand_over() == ("HandedOver+Spooled", 0.0)
     assert world.firehose.calls == 2
-    world.clock.now += STREAM_PAUSE_SECONDS
+    world.clock.now += 2 * STREAM_PAUSE_SECONDS
     world.firehose.seconds, world.firehose.error = 0.01, None
     for _ in range(3):
         assert world.hand_over()[0] == "HandedOver"
@@ -113,9 +113,10 @@ def test_a_spool_that_hangs_too_costs_a_second_and_the_loss_is_counted_at_once(w
     assert world.hand_over() == ("LogFailed", 0.0)
     [note] = world.notes
     assert (note["event"], note["stream"], note["queue"]) == ("record_lost", *["gave no answer a moment ago"] * 2)
-    world.clock.now += QUEUE_PAUSE_SECONDS
+    world.clock.now += 2 * QUEUE_PAUSE_SECONDS
     world.sqs.seconds, world.sqs.error = 0.0, None
     assert world.hand_over() == ("HandedOver+Spooled", 0.0)
+    assert world.firehose.calls == 1
 
 
 @pytest.mark.parametrize("code", [("ThrottlingException", 400), ("ResourceNotFoundException", 400)])
@@ -146,14 +147,27 @@ def test_what_takes_its_time_to_fail_is_not(world: World) -> None:
 
 def test_a_breaker_by_itself() -> None:
     clock = Clock()
-    breaker = Breaker(30.0, clock=clock)
+    breaker = Breaker(30.0, clock=clock, draw=lambda: 0.5)
     assert breaker.lets_through()
     breaker.no_answer()
     assert not breaker.lets_through()
-    clock.now += 29.99
+    clock.now += 44.99
     assert not breaker.lets_through()
     clock.now += 0.01
     assert breaker.lets_through()
     breaker.no_answer()
     breaker.answer()
     assert breaker.lets_through()
+
+
+def test_environments_that_meet_a_silence_together_do_not_try_again_together() -> None:
+    clock = Clock()
+    breakers = [Breaker(30.0, clock=clock) for _ in range(50)]
+    for breaker in breakers:
+        breaker.no_answer()
+    clock.now += 29.9
+    assert not any(breaker.lets_through() for breaker in breakers)
+    clock.now += 15
+    assert 5 < sum(breaker.lets_through() for breaker in breakers) < 45
+    clock.now += 15.2
+    assert all(breaker.lets_through() for breaker in breakers)
