@@ -6,9 +6,9 @@ Pulumi hashes an archive by the names and contents of its members
 hash. Where the files lie on the machine that deploys reaches neither names nor hashes.
 """
 
-import ast
 import importlib.util
 import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -27,6 +27,12 @@ RUNTIME = "python3.13"
 ARCHITECTURE = "arm64"
 PACKAGE = "mainstage_runtime"
 CONFIG_FILE = "mainstage.json"
+
+_IMPORT = re.compile(
+    rf"^[ \t]*(?:(?:from|import) {PACKAGE}\.(?P<module>\w+)"
+    rf"|from {PACKAGE} import (?:\((?P<listed>[^)]*)\)|(?P<line>[^(#\n]*)))",
+    re.MULTILINE,
+)
 
 LAMBDA_SERVICE = "lambda.amazonaws.com"
 
@@ -71,16 +77,16 @@ def archive_modules(modules: Sequence[str]) -> list[str]:
 
 @cache
 def _imports(module: str) -> tuple[str, ...]:
-    """What a module imports of its own package, wherever the import stands in it."""
+    """What a module imports of its own package, wherever the import stands in it.
+
+    By pattern, not by Python's parser: in 3.11 that one may fail while another thread of the program parses too
+    ("AST constructor recursion depth mismatch"; https://github.com/python/cpython/issues/106905).
+    """
     named: list[str] = []
-    for node in ast.walk(ast.parse(_module_path(module).read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            named += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module == PACKAGE:
-            named += [f"{PACKAGE}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            named.append(node.module)
-    return tuple(name.removeprefix(f"{PACKAGE}.") for name in named if name.startswith(f"{PACKAGE}."))
+    for found in _IMPORT.finditer(_module_path(module).read_text(encoding="utf-8")):
+        listed = found["listed"] or found["line"]
+        named += [one.split()[0] for one in listed.split(",") if one.strip()] if listed else [found["module"]]
+    return tuple(named)
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -11,7 +12,13 @@ from typing import Any
 
 import pulumi
 import pytest
-from mainstage._lambda_function import archive_modules, function_archive, function_role_name
+from mainstage._lambda_function import (
+    _imports,
+    _module_path,
+    archive_modules,
+    function_archive,
+    function_role_name,
+)
 
 from infra.rehearsal.engine import Result
 
@@ -295,6 +302,17 @@ class TestArchive:
     def test_it_holds_no_more(self) -> None:
         assert archive_modules(["not_found"]) == ["__init__", "not_found", "replies"]
         assert not {"transform", "record_check", "entrypoint"} & set(archive_modules(["front_door"]))
+
+    def test_imports_are_found_as_python_finds_them(self) -> None:
+        package = Path(_module_path("__init__")).parent
+        for path in package.glob("*.py"):
+            found = set()
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ImportFrom) and node.module == "mainstage_runtime":
+                    found |= {alias.name for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mainstage_runtime."):
+                    found.add((node.module or "").partition(".")[2])
+            assert set(_imports(path.stem)) == found, path.name
 
     def test_a_module_that_is_not_there_is_named(self) -> None:
         with pytest.raises(ValueError, match="mainstage_runtime has no module back_door"):
