@@ -151,7 +151,7 @@ def retire_command(
     name: Name,
     confirm: Annotated[
         str | None,
-        typer.Option("--confirm", metavar="NAME", help="The model's name once more; asked for when left out."),
+        typer.Option("--confirm", metavar="NAME", help="The model's name, once more. Default: it is asked for."),
     ] = None,
     target: common.TargetOption = None,
     profile: common.ProfileOption = None,

@@ -59,9 +59,9 @@ def push(
     what training.json in the folder says. `number` seeds a registry with a version of that number (a rehearsal does);
     left out, the next free one is taken.
 
-    Raises FolderError (no such folder, or the file that model_fn loads is not in it), BadArchive, CheckFailed (the model
-    does not load or answer in the image's environment) or RegistryError; nothing is written before every check has
-    passed.
+    Raises FolderError (no such folder, or the file that model_fn loads is not in it), BadArchive, CheckFailed (the
+    model does not load or answer in the image's environment) or RegistryError; nothing is written before every check
+    has passed.
     """
     _check_group(registry, model)
     folder = source if source.is_dir() else source.parent

@@ -9,6 +9,7 @@ from infra import settings
 from infra.catalog import check_recorded, load_catalog
 from infra.program import program_for
 from infra.registry.registry import Registry
+from infra.registry.retire import left_behind
 from infra.registry.target import Target
 from infra.rehearsal.engine import Engine
 from infra.rehearsal.progress import Progress, Tell
@@ -35,13 +36,16 @@ def update(root: Path, target: Target, environment: str, tell: Tell = lambda _: 
         raise RehearsalError(
             "mainstage up works on a served rehearsal; for AWS itself: pulumi up -s platform-dev, then models-dev"
         )
-    check_recorded(root, load_catalog(root, environment))
+    catalog = load_catalog(root, environment)
+    check_recorded(root, catalog)
     reports = []
     with (target.state_file.parent / "up.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RehearsalError("another mainstage up is under way on this rehearsal; wait for it to end") from None
+        if left := left_behind(Registry.of(target), set(catalog.models)):
+            raise RehearsalError("\n".join(left))
         for layer in LAYERS:
             stack = f"{layer}-{environment}"
             tell(Progress(layer))

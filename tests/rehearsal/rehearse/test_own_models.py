@@ -84,6 +84,44 @@ def command(served: Served, *words: str) -> str:
 
 
 @pytest.mark.timeout(400)
+def test_a_model_is_retired_as_the_guide_says(served: Served) -> None:
+    catalog = served.root / "stacks" / "models" / "short-lived.yaml"
+    command(served, "model", "new", "short-lived")
+    (served.root / "models" / "short-lived" / "inference.py").write_text(
+        "import json\ndef model_fn(d): return None\ndef predict_fn(data, model): return data\n"
+    )
+    command(served, "catalog", "record", "short-lived")
+    command(served, "up", "--env", "dev")
+    command(served, "model", "push", "short-lived", "models/short-lived")
+    awaiting = catalog.read_text()
+
+    # Too early, each time told where to read on.
+    catalog.unlink()
+    done = served.run("up", "--env", "dev")
+    assert done.returncode == 1
+    assert "stacks/models/short-lived.yaml is gone, but the registry lists versions of short-lived (1)" in done.stderr
+    assert 'docs/guides/catalog.md, "Retiring a model"' in done.stderr
+    catalog.write_text(awaiting)
+    done = served.run("model", "retire", "iris", "--confirm", "iris")
+    assert done.returncode == 1
+    assert "iris still serves in" in done.stderr
+
+    for words in ((), ("--confirm", "iris"), ("--json",)):
+        done = served.run("model", "retire", "short-lived", *words)
+        assert done.returncode == 1
+        assert "nothing was taken out: to take out versions 1, --confirm short-lived" in done.stderr + done.stdout
+    told = json.loads(command(served, "model", "retire", "short-lived", "--confirm", "short-lived", "--json"))
+    assert told == {"model": "short-lived", "versions": ["1"]}
+    assert "nothing to take out" in served.run("model", "retire", "short-lived", "--confirm", "short-lived").stderr
+    catalog.unlink()
+    command(served, "up", "--env", "dev")
+    groups = served.client("sagemaker").list_model_package_groups(NameContains="short-lived")
+    assert groups["ModelPackageGroupSummaryList"] == []
+    [row] = [row for row in json.loads(command(served, "model", "list", "--json")) if row["model"] == "short-lived"]
+    assert (row["in_catalog"], row["versions"]) == (False, [1])
+
+
+@pytest.mark.timeout(400)
 def test_from_new_to_a_correct_answer(served: Served) -> None:
     for kind, (sample, label, trainer, _, _) in TRAINERS.items():
         rows = served.root / f"{kind}.csv"
