@@ -46,7 +46,7 @@ signature:
     - {name: salary, type: double, pii: hash, required: false, nullable: true}
     - {name: address, type: string, pii: drop, required: false}
     - {name: tax_number, type: integer, pii: drop, required: false}
-    - {name: customer, type: string, pii: drop, required: false}
+    - {name: customer, type: string, pii: hash, required: false}
     - {name: note, type: string}
   outputs:
     - {name: nickname, type: string, pii: hash}
@@ -237,9 +237,10 @@ def test_a_pseudonym_is_the_keyed_hash_and_the_same_for_the_same_value(rehearsed
     assert rows[1]["input_salary"] == f"[{pseudonym(rehearsed, repr(first.salary))}]"
     assert rows[1]["input_phones"] == f"[{pseudonym(rehearsed, json.dumps(first.phones))}]"
     assert {row["entity_key"] for row in rows} == {pseudonym(rehearsed, first.customer)}
+    assert rows[1]["input_customer"] == f"[{pseudonym(rehearsed, first.customer)}]"
     assert [row["caller"] for row in rows] == [pseudonym(rehearsed, each) for each in ("someone", "ann@example.org")]
     assert {row["input_sha256"] for row in rows} == {None}
-    dropped = {"input_address", "input_tax_number", "input_customer", "output_letter"}
+    dropped = {"input_address", "input_tax_number", "output_letter"}
     assert not dropped & set(rows[0])
     assert (rows[1]["input_note"], rows[1]["output_score"]) == ("[fine]", "[0.5]")
 
