@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
     from infra.rehearsal.cloud.cloud import Cloud
 
-SLOW = ("tests/rehearsal/rehearse", "tests/rehearsal/front_door", "tests/rehearsal/permissions", "tests/rehearsal/")
+SLOW = (
+    "tests/rehearsal/rehearse",
+    "tests/rehearsal/front_door",
+    "tests/rehearsal/permissions",
+    "tests/rehearsal/signatures",
+    "tests/rehearsal/",
+)
 """Folders that begin first, in this order, so that no worker is left alone with a long one at the end."""
 
 TOGETHER = ("tests/rehearsal/front_door/", "tests/rehearsal/permissions/")
