@@ -42,8 +42,10 @@ def test_a_release_changes_what_they_watch_and_nothing_else(build: Build, args: 
     before = build("GuardAlarms")
     identity = args("GuardAlarms")["identity"] | {"endpoint_config_name": "iris-v8-deadbeef"}
     after = build("GuardAlarms", identity=identity)
-    assert [r.urn for r in before.resources] == [r.urn for r in after.resources]
-    for old, new in zip(before.resources, after.resources, strict=True):
+    # Children are registered side by side, in no fixed order.
+    olds, news = (sorted(result.resources, key=lambda each: each.urn) for result in (before, after))
+    assert [each.urn for each in olds] == [each.urn for each in news]
+    for old, new in zip(olds, news, strict=True):
         differing = {key for key in new.inputs if new.inputs[key] != old.inputs[key]}
         assert differing <= {"dimensions", "metricQueries"}, new.name
         if new.type.startswith("aws:"):

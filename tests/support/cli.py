@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from infra import cli
-from infra.cli import common
+from infra.cli import common, output
 from infra.registry.target import Target
 
 TARGET = Target("dev", "111111111111", "eu-west-1", "http://127.0.0.1:1", None, "AKIAREHEARSALTEST0000", "rehearsal")
@@ -31,6 +31,9 @@ def runner(
     monkeypatch.setattr(common, "resolve", lambda root, name, profile: TARGET)
     monkeypatch.setattr(Target, "client", lambda self, service: clients[service])
     monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+    for console in (output.console, output.errors):
+        # Taken from COLUMNS when they were made, which a test process of many has set: a test sets its own.
+        monkeypatch.setattr(console, "_width", None)
     monkeypatch.setenv("COLUMNS", "160")
 
     def run(*words: str) -> Ended:

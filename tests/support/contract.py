@@ -105,8 +105,8 @@ def operations(service: str) -> frozenset[str]:
 def operations_in(sources: Iterable[Path]) -> set[Operation]:
     """The AWS operations that modules name or call.
 
-    Those of the services whose names stand in them as texts: `"CreateTopic"` or `client.create_topic(...)` where
-    `"sns"` is named.
+    Those of the services whose names stand in them as texts: `"CreateTopic"`, `client.create_topic(...)` or
+    `get_paginator("list_topics")` where `"sns"` is named.
     """
     texts: set[str] = set()
     methods: set[str] = set()
@@ -128,5 +128,5 @@ def _named(texts: set[str], methods: set[str]) -> Iterator[Operation]:
     for service in texts:
         if re.fullmatch(r"[a-z0-9-]{2,40}", service):
             for operation in operations(service):
-                if operation in texts or xform_name(operation) in methods:
+                if operation in texts or xform_name(operation) in methods | texts:
                     yield service, operation
