@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from tenancy import Tenancy
@@ -28,6 +29,10 @@ TOGETHER = ("tests/rehearsal/front_door/", "tests/rehearsal/permissions/")
 
 ACCOUNT_ID = "111111111111"
 REGION = "eu-west-1"
+
+# How fast the machine is decides no test.
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
 
 
 @pytest.fixture(scope="session")
