@@ -186,10 +186,11 @@ def send(
     model: Model,
     wanted: Sequence[Shot],
     *,
-    workers: int = 4,
+    workers: int = 2,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Traffic:
-    """Sends the requests with `workers` clients at once and tells what came back."""
+    """Sends the requests with `workers` clients at once and tells what came back. On a machine of two cores more
+    clients get no more answers in a second: they wait for each other, and the latency would be that of the queue."""
     traffic, lock = Traffic(model.model), threading.Lock()
     path, began = door.path_of(model.model), time.perf_counter()
 
