@@ -200,8 +200,14 @@ def test_the_replay_without(paths: Paths, sid: str, action: str) -> None:
         noted = {note["error"] for note in paths.notes(REPLAY, "replay_failed", since)}
     assert noted == ({DENIED} if sid == "PutAgain" else set())
     assert paths.heals()
-    rows = paths.rehearsed.sql(f"SELECT replayed FROM records WHERE request_id = '{paths.last_id}'")
-    assert [row["replayed"] for row in rows] == [True] * (2 if action == "sqs:DeleteMessage" else 1)
+    wanted = [True] * (2 if action == "sqs:DeleteMessage" else 1)
+
+    def stored() -> bool | None:
+        paths.rehearsed.in_log()
+        rows = paths.rehearsed.sql(f"SELECT replayed FROM records WHERE request_id = '{paths.last_id}'")
+        return True if [row["replayed"] for row in rows] == wanted else None
+
+    until(stored, f"the record in the table, {len(wanted)} times")
 
 
 def test_the_mapping_without(paths: Paths) -> None:
