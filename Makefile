@@ -6,7 +6,7 @@ ENV ?= dev
 ARGS ?=
 export PYTHONUTF8 := 1
 
-.PHONY: help install rehearse test check format bench lock picture schema clean
+.PHONY: help install rehearse test check format bench lock picture schema pulumi clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ check: install ## Lint, format, types, catalog, generated files, links of the do
 format: install ## Put the code into its standard form
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
+
+pulumi: install ## Find the Pulumi CLI or build it, into .tools/bin (Go 1.26); nothing else needs it yet
+	@tools/pulumi/install.sh
 
 bench: install ## Time the program, the door and a rehearsal; compare with the last run
 	@$(PY) tests/bench/run.py $(ARGS)
