@@ -18,6 +18,7 @@ from typing import Any, NotRequired, Optional, TypedDict
 
 import pulumi
 import pulumi_aws as aws
+from mainstage_runtime.values import number_text
 
 from ._patterns import HTTPS_URL, RESOURCE_NAME, TAG_VALUE, TOPIC_ARN, Pattern
 from ._resolve import Reader
@@ -162,7 +163,7 @@ def read_slo(reader: Optional[Reader]) -> _Slo:
     if reader.has("error_ratio") and error_ratio in (0, 1):
         reader.refuse("error_ratio", error_ratio, "above 0 and below 1", "0.01 is one failed request in a hundred")
     if reader.has("p95_ms") and p95_ms > p99_ms:
-        reader.refuse("p95_ms", p95_ms, f"up to p99_ms ({p99_ms:g})", "lower p95_ms or raise p99_ms")
+        reader.refuse("p95_ms", p95_ms, f"up to p99_ms ({number_text(p99_ms)})", "lower p95_ms or raise p99_ms")
     return _Slo(
         p95_ms=p95_ms,
         p99_ms=p99_ms,
@@ -317,13 +318,14 @@ def _meaning(guard: str, resolved: _Resolved) -> str:
     slo = resolved.slo
     return {
         "errors": f"More than {slo.error_ratio:.3%} of the requests to {resolved.endpoint_name} fail.",
-        "p95": f"5 of 100 answers of {resolved.endpoint_name} take longer than {slo.p95_ms:g} ms.",
-        "p99": f"1 of 100 answers of {resolved.endpoint_name} takes longer than {slo.p99_ms:g} ms.",
+        "p95": f"5 of 100 answers of {resolved.endpoint_name} take longer than {number_text(slo.p95_ms)} ms.",
+        "p99": f"1 of 100 answers of {resolved.endpoint_name} takes longer than {number_text(slo.p99_ms)} ms.",
         "front-door-p99": f"1 of 100 answers for {resolved.endpoint_name} leaves the front door later than "
-        f"{slo.front_door_p99_ms:g} ms.",
-        "drift": f"Inputs of {resolved.endpoint_name} have drifted from the baseline by {slo.drift_score:g} or more.",
+        f"{number_text(slo.front_door_p99_ms)} ms.",
+        "drift": f"Inputs of {resolved.endpoint_name} have drifted from the baseline by "
+        f"{number_text(slo.drift_score)} or more.",
         "confidence": f"The confidence of {resolved.endpoint_name} has moved from the baseline by "
-        f"{slo.confidence_score:g} or more.",
+        f"{number_text(slo.confidence_score)} or more.",
         "stop": f"A person stops the release of {resolved.endpoint_name}. Nothing but SetAlarmState raises this alarm.",
     }[guard]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import re
@@ -15,13 +16,15 @@ from waitress import wasyncore
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import create_server
-from waitress.task import WSGITask
+from waitress.task import ErrorTask, WSGITask
 
 from infra.rehearsal.cloud.api import HttpRequest, HttpResponse
 
 HOST = "127.0.0.1"
 THREADS = 32
 """Requests answered at the same time. An InvokeEndpoint holds a thread for as long as its model takes."""
+_LINGERING_BYTES = 64 * 1024 * 1024
+"""Read and thrown away after a refusal. One that stays silent is closed by waitress (channel_timeout, 120 s)."""
 
 _METADATA = re.compile(rb"(?mi)^x-amz-meta-[^:\r\n]*")
 _UNDERSCORED_METADATA = re.compile(rb"(?mi)^x-amz-meta-[^:\r\n]*_[^:\r\n]*(?=:)")
@@ -50,7 +53,66 @@ class _Task(WSGITask):
         return _METADATA.sub(lambda name: name[0].lower(), super().build_response_header())
 
 
-class _Channel(HTTPChannel):
+class LingeringErrorTask(ErrorTask):
+    """Refuses a request that was not read to its end."""
+
+    def execute(self) -> None:
+        self.channel.lingers = True
+        super().execute()
+
+
+class Channel(HTTPChannel):
+    """One connection. After a refusal it reads on until the client has read the reply and closed: a socket that is
+    closed with input unread resets the connection, and the client may lose the reply (RFC 9112, section 9.6)."""
+
+    error_task_class = LingeringErrorTask
+    lingers = False
+    """Set by the task that refuses."""
+    _lingering_bytes = 0
+
+    def handle_close(self) -> None:
+        if self.lingers and self.connected and self.will_close and not self._lingering_bytes:
+            self._lingering_bytes = _LINGERING_BYTES
+            self.will_close = False
+            with contextlib.suppress(OSError):
+                self.socket.shutdown(socket.SHUT_WR)
+                return
+        super().handle_close()
+
+    def handle_read(self) -> None:
+        if self._lingering_bytes:
+            self._read_on()
+        else:
+            super().handle_read()
+        self._let_go()
+
+    def handle_write(self) -> None:
+        super().handle_write()
+        self._let_go()
+
+    def end(self) -> None:
+        """Closes at once, with the files of its buffers."""
+        self.lingers = False
+        self.handle_close()
+        self._let_go()
+
+    def _read_on(self) -> None:
+        try:
+            read = len(self.recv(self.adj.recv_bytes))  # closes at the end of the input
+        except OSError:
+            read = self._lingering_bytes
+        self._lingering_bytes -= read
+        if self.connected and self._lingering_bytes <= 0:
+            super().handle_close()
+
+    def _let_go(self) -> None:
+        """A request that was not read to its end: waitress leaves its file to the garbage collector."""
+        if self.request is not None and not self.connected:
+            self.request.close()
+            self.request = None
+
+
+class _Channel(Channel):
     parser_class = _Parser
     task_class = _Task
 
@@ -66,7 +128,7 @@ class LoopbackServer:
         port: int = 0,
         threads: int = THREADS,
         name: str = "rehearsal-door",
-        channel: type[HTTPChannel] = HTTPChannel,
+        channel: type[Channel] = Channel,
         **adjustments: Any,
     ):
         """port 0 takes a free one; one in use is an OSError that names it. adjustments: waitress's own."""
@@ -105,6 +167,8 @@ class LoopbackServer:
         # The trigger is one of the sockets: it must not be closed, and its number reused, before `close` pulled it.
         self._woken.wait()
         self._server.task_dispatcher.shutdown()
+        for channel in list(self._server.active_channels.values()):
+            channel.end()  # close_all would leave the files of its buffers open
         wasyncore.close_all(self._sockets)
 
 

@@ -7,12 +7,18 @@ import json
 import logging
 import socket
 import struct
+import tempfile
 import threading
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from gateway_world import BODY, FORBIDDEN, FUNCTION_ARN, PATH, REGION, ROUTE_KEY, SERVER_ERROR, World, wait_until
+from waitress.buffers import TempfileBasedBuffer
+
+from infra.rehearsal.cloud.cloud import Cloud
+from infra.rehearsal.cloud.gateway.answer import Answer
+from infra.rehearsal.cloud.gateway.listener import Listener
 
 TOO_LARGE = b'{"message":"Request Entity Too Large"}'
 MIB = 1024 * 1024
@@ -249,6 +255,18 @@ def test_headers_up_to_the_limit(world: World) -> None:
     assert len(reply.headers["apigw-requestid"]) == 16
 
 
+def test_a_refusal_reaches_a_client_that_is_still_sending(world: World) -> None:
+    """The reply is there while the rest of the request is on its way: nothing resets the connection."""
+    for _ in range(20):
+        connection = _raw(world, b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: " + b"x" * 100_000)
+        with connection:
+            assert connection.recv(12).endswith(b" 431")
+            for _ in range(10):
+                connection.sendall(b"x" * 100_000)
+            assert _read_to(connection, b"}").endswith(b'{"message":"Request Header Fields Too Large"}')
+            assert connection.recv(1) == b""
+
+
 def test_an_origin_is_ignored_and_a_foreign_host_refused(world: World) -> None:
     assert world.send(headers={"Origin": "https://page.example"}).status == 200
     assert world.send(headers={"Host": f"{world.api_id}.execute-api.{REGION}.amazonaws.com"}).status == 200
@@ -290,6 +308,30 @@ def test_a_client_that_hangs_up_leaves_nothing_broken(world: World) -> None:
         _cut(_raw(world, b"POST /v1/mod"))
     assert world.function.events == []
     assert world.send().status == 200
+
+
+def test_what_was_not_read_or_written_to_its_end_is_let_go(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The temporary files of buffers: of a client that hangs up, and of those that are there at the end."""
+    files: list[Any] = []
+
+    def newfile(self: TempfileBasedBuffer) -> Any:
+        files.append(tempfile.TemporaryFile())  # noqa: SIM115 -- the buffer closes it
+        return files[-1]
+
+    monkeypatch.setattr(TempfileBasedBuffer, "newfile", newfile)
+    listener = Listener("let-go", lambda request: Answer(200, [], b"y" * (8 * MIB)), cloud.clock.now)
+    parts = urlsplit(listener.url)
+    gone, half, unread = (socket.create_connection((parts.hostname, parts.port), timeout=5) for _ in range(3))
+    with gone, half, unread:
+        unread.sendall(_head(0))
+        assert unread.recv(100).startswith(b"HTTP/1.1 200")
+        for connection in (gone, half):
+            connection.sendall(_head(12 * MIB) + b"x" * (11 * MIB))
+        wait_until(lambda: len(files) == 3)
+        _cut(gone)
+        wait_until(lambda: [file.closed for file in files].count(True) == 1)
+        listener.close()
+    assert [file.closed for file in files] == [True] * 3
 
 
 def test_a_client_that_hangs_up_before_the_reply_leaves_nothing_broken(world: World) -> None:

@@ -16,13 +16,11 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
-from waitress.task import ErrorTask
 
 from infra.rehearsal.cloud.gateway.answer import Answer, forbidden, refusal, too_large
 from infra.rehearsal.cloud.gateway.request import Request, from_environ, new_request_id
-from infra.rehearsal.cloud.server import LoopbackServer, foreign_host, phrase
+from infra.rehearsal.cloud.server import Channel, LingeringErrorTask, LoopbackServer, foreign_host, phrase
 
 MAXIMUM_PAYLOAD_BYTES = 10 * 1024 * 1024
 MAXIMUM_HEADER_BYTES = 10_240
@@ -38,10 +36,11 @@ Answerer = Callable[[Request], Answer]
 log = logging.getLogger(__name__)
 
 
-class _ErrorTask(ErrorTask):
+class _ErrorTask(LingeringErrorTask):
     """What the server refuses by itself, in the form of an HTTP API's errors."""
 
     def execute(self) -> None:
+        self.channel.lingers = True
         request: Any = self.request
         error = request.error
         body = json.dumps({"message": error.reason}, separators=(",", ":")).encode()
@@ -60,7 +59,7 @@ class _Parser(HTTPRequestParser):
             self.expect_continue = False
 
 
-class _Channel(HTTPChannel):
+class _Channel(Channel):
     parser_class = _Parser
     error_task_class = _ErrorTask
 

@@ -84,12 +84,6 @@ def _check_route(call: Call, api: Any, known: Any) -> None:
         raise _bad_request("AuthorizationScopes are allowed for AuthorizationType JWT only")
 
 
-@after("apigatewayv2", "CreateRoute")
-def route_made(call: Call, output: dict[str, Any]) -> dict[str, Any]:
-    deploy_changes(call)
-    return output
-
-
 @after("apigatewayv2", "UpdateRoute")
 def route_changed(call: Call, output: dict[str, Any]) -> dict[str, Any]:
     """moto keeps scopes that an empty list takes away."""
@@ -97,19 +91,12 @@ def route_changed(call: Call, output: dict[str, Any]) -> dict[str, Any]:
     if "AuthorizationScopes" in call.params:
         route.authorization_scopes = call.params["AuthorizationScopes"]
         output = {**output, "AuthorizationScopes": call.params["AuthorizationScopes"]}
-    deploy_changes(call)
     return output
 
 
 @before("apigatewayv2", "DeleteRoute")
 def route_is_there(call: Call) -> None:
     _record(call, api_of(call).routes, "Route")
-
-
-@after("apigatewayv2", "DeleteRoute")
-def route_gone(call: Call, output: dict[str, Any]) -> dict[str, Any]:
-    deploy_changes(call)
-    return output
 
 
 # -- integrations -------------------------------------------------------------------------------------------------
@@ -159,17 +146,7 @@ def _integration_shown(output: dict[str, Any]) -> dict[str, Any]:
 
 
 @after("apigatewayv2", "CreateIntegration")
-def integration_made(call: Call, output: dict[str, Any]) -> dict[str, Any]:
-    deploy_changes(call)
-    return _integration_shown(output)
-
-
 @after("apigatewayv2", "UpdateIntegration")
-def integration_changed(call: Call, output: dict[str, Any]) -> dict[str, Any]:
-    deploy_changes(call)
-    return _integration_shown(output)
-
-
 @after("apigatewayv2", "GetIntegration")
 def show_integration(call: Call, output: dict[str, Any]) -> dict[str, Any]:
     return _integration_shown(output)
@@ -192,12 +169,6 @@ def integration_is_free(call: Call) -> None:
                 f"Cannot delete Integration '{name}'. Found a Route '{route.route_id}' using it as a target.",
                 409,
             )
-
-
-@after("apigatewayv2", "DeleteIntegration")
-def integration_gone(call: Call, output: dict[str, Any]) -> dict[str, Any]:
-    deploy_changes(call)
-    return output
 
 
 # -- authorizers --------------------------------------------------------------------------------------------------
@@ -224,18 +195,6 @@ def _check_authorizer(call: Call) -> None:
         raise not_carried(call, f"AuthorizerType {call.params['AuthorizerType']}")
 
 
-@after("apigatewayv2", "CreateAuthorizer")
-def authorizer_made(call: Call, output: dict[str, Any]) -> dict[str, Any]:
-    deploy_changes(call)
-    return output
-
-
-@after("apigatewayv2", "UpdateAuthorizer")
-def authorizer_changed(call: Call, output: dict[str, Any]) -> dict[str, Any]:
-    deploy_changes(call)
-    return output
-
-
 @before("apigatewayv2", "DeleteAuthorizer")
 def authorizer_is_free(call: Call) -> None:
     """One that a route uses cannot go (the provider retries the ConflictException: apigatewayv2/authorizer.go)."""
@@ -248,12 +207,6 @@ def authorizer_is_free(call: Call) -> None:
                 f"Cannot delete authorizer '{call.params['AuthorizerId']}', is referenced by route: {route.route_key}",
                 409,
             )
-
-
-@after("apigatewayv2", "DeleteAuthorizer")
-def authorizer_gone(call: Call, output: dict[str, Any]) -> dict[str, Any]:
-    deploy_changes(call)
-    return output
 
 
 @handler("apigatewayv2", "GetAuthorizers")
@@ -270,3 +223,17 @@ def _record(call: Call, records: Mapping[str, Any], kind: str) -> Any:
     if record is None:
         raise not_found(kind, name)
     return record
+
+
+# -- what a change brings about ----------------------------------------------------------------------------------
+
+
+def changes_deployed(call: Call, output: dict[str, Any]) -> dict[str, Any]:
+    """After whatever else mends a record: the deployment is of what it is by then."""
+    deploy_changes(call)
+    return output
+
+
+for _changed in ("Create", "Update", "Delete"):
+    for _kind in ("Route", "Integration", "Authorizer"):
+        after("apigatewayv2", f"{_changed}{_kind}")(changes_deployed)

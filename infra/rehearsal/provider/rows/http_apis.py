@@ -1,4 +1,4 @@
-"""HTTP APIs: internal/service/apigatewayv2/api.go, stage.go, route.go, integration.go, authorizer.go.
+"""HTTP APIs and their stages: internal/service/apigatewayv2/api.go, stage.go. Routes are in http_routes.py.
 
 Arguments that only WebSocket APIs and other integrations have are in no call, so Check refuses them by name.
 """
@@ -16,10 +16,10 @@ from infra.rehearsal.provider.tags import by_arn, mapped_tagging, optional
 from infra.rehearsal.provider.translate import Call, To
 
 SERVICE = "apigatewayv2"
-_GONE = ("NotFoundException",)
+GONE = ("NotFoundException",)
 
 
-def _changed(op: Operation, call: Call, empty: Mapping[str, tuple[str, Any]]) -> dict[str, Any]:
+def changed_of(op: Operation, call: Call, empty: Mapping[str, tuple[str, Any]]) -> dict[str, Any]:
     """The parameters of what changed. empty: what the provider sends for an argument that left, by argument."""
     params = op.params(replace(call, only=(call.only or frozenset()) & op.changed))
     for name, (member, value) in empty.items():
@@ -28,13 +28,13 @@ def _changed(op: Operation, call: Call, empty: Mapping[str, tuple[str, Any]]) ->
     return params
 
 
-def _of_api(id: str) -> tuple[str, Mapping[str, Any]]:
+def from_api_and_id(id: str) -> tuple[str, Mapping[str, Any]]:
     """Import ids are API-ID/ID."""
     api, _, own = id.partition("/")
     return own, {"apiId": api}
 
 
-def _api_id(op: Operation) -> str:
+def api_of(op: Operation) -> str:
     return str(op.inputs.get("apiId") or op.state["apiId"])
 
 
@@ -71,7 +71,7 @@ def _create_api(op: Operation) -> None:
 
 
 def _update_api(op: Operation) -> None:
-    params = _changed(
+    params = changed_of(
         op,
         _UPDATE_API,
         {
@@ -87,7 +87,7 @@ def _update_api(op: Operation) -> None:
 
 
 def _read_api(op: Operation) -> Mapping[str, Any] | None:
-    api = op.found(lambda: op.call(SERVICE, "GetApi", ApiId=op.id), *_GONE)
+    api = op.found(lambda: op.call(SERVICE, "GetApi", ApiId=op.id), *GONE)
     if api is None:
         return None
     live = op.described(SERVICE, "GetApi", "", {name: value for name, value in api.items() if name != "Tags"})
@@ -103,7 +103,7 @@ def _read_api(op: Operation) -> Mapping[str, Any] | None:
 
 
 def _delete_api(op: Operation) -> None:
-    op.gone(lambda: op.call(SERVICE, "DeleteApi", ApiId=op.id), *_GONE)
+    op.gone(lambda: op.call(SERVICE, "DeleteApi", ApiId=op.id), *GONE)
 
 
 API = Row(
@@ -192,16 +192,16 @@ _UPDATE_STAGE = Call(SERVICE, "UpdateStage", rules=_STAGE_RULES, only=_STAGE_CHA
 
 def _create_stage(op: Operation) -> None:
     # The provider reads the API first, for its protocol.
-    op.call(SERVICE, "GetApi", ApiId=_api_id(op))
+    op.call(SERVICE, "GetApi", ApiId=api_of(op))
     name = op.name_from()
     op.send(_CREATE_STAGE, StageName=name, **optional("Tags", op.wanted_tags()))
     op.created(name)
 
 
 def _update_stage(op: Operation) -> None:
-    api = {"ApiId": _api_id(op), "StageName": op.id}
+    api = {"ApiId": api_of(op), "StageName": op.id}
     op.call(SERVICE, "GetApi", ApiId=api["ApiId"])
-    params = _changed(
+    params = changed_of(
         op,
         _UPDATE_STAGE,
         {
@@ -214,7 +214,7 @@ def _update_stage(op: Operation) -> None:
         kept = _by_route(op.inputs.get("routeSettings") or [])
         for key, settings in _by_route(op.state.get("routeSettings") or []).items():
             if kept.get(key) != settings:  # a moment without its throttle
-                op.gone(lambda key=key: op.call(SERVICE, "DeleteRouteSettings", **api, RouteKey=key), *_GONE)
+                op.gone(lambda key=key: op.call(SERVICE, "DeleteRouteSettings", **api, RouteKey=key), *GONE)
     if "stageVariables" in op.changed:
         before, after = op.state.get("stageVariables") or {}, op.inputs.get("stageVariables") or {}
         removed = {key: "" for key in before if key not in after}
@@ -224,8 +224,8 @@ def _update_stage(op: Operation) -> None:
 
 
 def _read_stage(op: Operation) -> Mapping[str, Any] | None:
-    api_id = _api_id(op)
-    stage = op.found(lambda: op.call(SERVICE, "GetStage", ApiId=api_id, StageName=op.id), *_GONE)
+    api_id = api_of(op)
+    stage = op.found(lambda: op.call(SERVICE, "GetStage", ApiId=api_id, StageName=op.id), *GONE)
     if stage is None:
         return None
     plain = {name: value for name, value in stage.items() if name != "Tags"}
@@ -245,7 +245,7 @@ def _read_stage(op: Operation) -> Mapping[str, Any] | None:
 
 
 def _delete_stage(op: Operation) -> None:
-    op.gone(lambda: op.call(SERVICE, "DeleteStage", ApiId=_api_id(op), StageName=op.id), *_GONE)
+    op.gone(lambda: op.call(SERVICE, "DeleteStage", ApiId=api_of(op), StageName=op.id), *GONE)
 
 
 STAGE = Row(
@@ -279,213 +279,7 @@ STAGE = Row(
         matches("description", r"(?s).{0,1024}", "description takes at most 1024 characters"),
     ),
     tagging=mapped_tagging(SERVICE, "ResourceArn", by_arn),
-    from_id=_of_api,
+    from_id=from_api_and_id,
 )
 
-# -- aws:apigatewayv2/integration:Integration ---------------------------------------------------------------
-
-_INTEGRATION_RULES = {"timeoutMilliseconds": "TimeoutInMillis"}
-_INTEGRATION_CHANGES = frozenset(
-    {
-        "connectionType",
-        "description",
-        "integrationMethod",
-        "integrationUri",
-        "passthroughBehavior",
-        "payloadFormatVersion",
-        "timeoutMilliseconds",
-    }
-)
-_CREATE_INTEGRATION = Call(
-    SERVICE,
-    "CreateIntegration",
-    rules=_INTEGRATION_RULES,
-    only=_INTEGRATION_CHANGES | {"apiId", "integrationType"},
-)
-_UPDATE_INTEGRATION = Call(SERVICE, "UpdateIntegration", rules=_INTEGRATION_RULES, only=_INTEGRATION_CHANGES)
-
-
-def _create_integration(op: Operation) -> None:
-    op.created(op.send(_CREATE_INTEGRATION)["IntegrationId"])
-
-
-def _update_integration(op: Operation) -> None:
-    op.call(
-        SERVICE,
-        "UpdateIntegration",
-        ApiId=_api_id(op),
-        IntegrationId=op.id,
-        IntegrationType=op.inputs["integrationType"],
-        **_changed(op, _UPDATE_INTEGRATION, {"description": ("Description", "")}),
-    )
-
-
-def _read_integration(op: Operation) -> Mapping[str, Any] | None:
-    api_id = _api_id(op)
-    found = op.found(lambda: op.call(SERVICE, "GetIntegration", ApiId=api_id, IntegrationId=op.id), *_GONE)
-    if found is None:
-        return None
-    return op.described(SERVICE, "GetIntegration", "", found, _INTEGRATION_RULES) | {
-        "apiId": api_id,
-        "integrationResponseSelectionExpression": found.get("IntegrationResponseSelectionExpression") or "",
-        "passthroughBehavior": found.get("PassthroughBehavior") or "",
-    }
-
-
-def _delete_integration(op: Operation) -> None:
-    op.gone(lambda: op.call(SERVICE, "DeleteIntegration", ApiId=_api_id(op), IntegrationId=op.id), *_GONE)
-
-
-INTEGRATION = Row(
-    type="aws:apigatewayv2/integration:Integration",
-    source="apigatewayv2/integration.go",
-    label="API Gateway v2 integration",
-    create=_create_integration,
-    read=_read_integration,
-    delete=_delete_integration,
-    calls=(_CREATE_INTEGRATION,),
-    steps=(step(_update_integration, *sorted(_INTEGRATION_CHANGES)),),
-    force_new=frozenset({"apiId", "integrationType"}),
-    # POST is what an integration with Lambda has when nothing is said.
-    computed=frozenset({"integrationMethod", "timeoutMilliseconds"}),
-    defaults={"connectionType": "INTERNET", "passthroughBehavior": "WHEN_NO_MATCH", "payloadFormatVersion": "1.0"},
-    # HTTP APIs have none, and the provider suppresses its own default.
-    equal={"passthroughBehavior": lambda old, new: old == "" and new == "WHEN_NO_MATCH"},
-    rules=(
-        one_of("integrationType", "AWS", "AWS_PROXY", "HTTP", "HTTP_PROXY", "MOCK"),
-        one_of("connectionType", "INTERNET", "VPC_LINK"),
-        one_of("passthroughBehavior", "WHEN_NO_MATCH", "WHEN_NO_TEMPLATES", "NEVER"),
-        one_of("payloadFormatVersion", "1.0", "2.0"),
-        one_of("integrationMethod", "ANY", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"),
-    ),
-    from_id=_of_api,
-)
-
-# -- aws:apigatewayv2/route:Route ---------------------------------------------------------------------------
-
-_ROUTE_CHANGES = frozenset(
-    {
-        "apiKeyRequired",
-        "authorizationScopes",
-        "authorizationType",
-        "authorizerId",
-        "operationName",
-        "routeKey",
-        "target",
-    }
-)
-_CREATE_ROUTE = Call(SERVICE, "CreateRoute", only=_ROUTE_CHANGES | {"apiId"})
-_UPDATE_ROUTE = Call(SERVICE, "UpdateRoute", only=_ROUTE_CHANGES)
-
-
-def _create_route(op: Operation) -> None:
-    op.created(op.send(_CREATE_ROUTE)["RouteId"])
-
-
-def _update_route(op: Operation) -> None:
-    params = _changed(
-        op,
-        _UPDATE_ROUTE,
-        {
-            "authorizationScopes": ("AuthorizationScopes", []),
-            "authorizerId": ("AuthorizerId", ""),
-            "operationName": ("OperationName", ""),
-            "target": ("Target", ""),
-        },
-    )
-    if "authorizerId" in op.changed:
-        params["AuthorizationType"] = op.inputs["authorizationType"]
-    op.call(SERVICE, "UpdateRoute", ApiId=_api_id(op), RouteId=op.id, **params)
-
-
-def _read_route(op: Operation) -> Mapping[str, Any] | None:
-    api_id = _api_id(op)
-    found = op.found(lambda: op.call(SERVICE, "GetRoute", ApiId=api_id, RouteId=op.id), *_GONE)
-    if found is None:
-        return None
-    parameters = [
-        {"requestParameterKey": key, "required": bool(told.get("Required"))}
-        for key, told in sorted((found.get("RequestParameters") or {}).items())
-    ]
-    return op.described(SERVICE, "GetRoute", "", found) | {"apiId": api_id, "requestParameters": parameters}
-
-
-def _delete_route(op: Operation) -> None:
-    op.gone(lambda: op.call(SERVICE, "DeleteRoute", ApiId=_api_id(op), RouteId=op.id), *_GONE)
-
-
-ROUTE = Row(
-    type="aws:apigatewayv2/route:Route",
-    source="apigatewayv2/route.go",
-    label="API Gateway v2 Route",
-    create=_create_route,
-    read=_read_route,
-    delete=_delete_route,
-    calls=(_CREATE_ROUTE,),
-    steps=(step(_update_route, *sorted(_ROUTE_CHANGES)),),
-    force_new=frozenset({"apiId"}),
-    defaults={"apiKeyRequired": False, "authorizationType": "NONE"},
-    sets=frozenset({"authorizationScopes"}),
-    rules=(
-        one_of("authorizationType", "NONE", "AWS_IAM", "CUSTOM", "JWT"),
-        matches("operationName", r".{1,64}", "operationName takes 1 to 64 characters"),
-        matches("target", r".{1,128}", "target takes 1 to 128 characters"),
-    ),
-    from_id=_of_api,
-)
-
-# -- aws:apigatewayv2/authorizer:Authorizer -----------------------------------------------------------------
-
-_AUTHORIZER_RULES = {"identitySources": "IdentitySource"}
-_AUTHORIZER_CHANGES = frozenset({"authorizerType", "identitySources", "jwtConfiguration", "name"})
-_CREATE_AUTHORIZER = Call(SERVICE, "CreateAuthorizer", rules=_AUTHORIZER_RULES, only=_AUTHORIZER_CHANGES | {"apiId"})
-_UPDATE_AUTHORIZER = Call(SERVICE, "UpdateAuthorizer", rules=_AUTHORIZER_RULES, only=_AUTHORIZER_CHANGES)
-
-
-def _create_authorizer(op: Operation) -> None:
-    op.call(SERVICE, "GetApi", ApiId=_api_id(op))
-    op.created(op.send(_CREATE_AUTHORIZER, Name=op.name_from())["AuthorizerId"])
-
-
-def _update_authorizer(op: Operation) -> None:
-    params = _changed(op, _UPDATE_AUTHORIZER, {"identitySources": ("IdentitySource", [])})
-    op.call(SERVICE, "UpdateAuthorizer", ApiId=_api_id(op), AuthorizerId=op.id, **params)
-
-
-def _read_authorizer(op: Operation) -> Mapping[str, Any] | None:
-    api_id = _api_id(op)
-    found = op.found(lambda: op.call(SERVICE, "GetAuthorizer", ApiId=api_id, AuthorizerId=op.id), *_GONE)
-    if found is None:
-        return None
-    return op.described(SERVICE, "GetAuthorizer", "", found, _AUTHORIZER_RULES) | {"apiId": api_id}
-
-
-def _delete_authorizer(op: Operation) -> None:
-    op.retry(
-        lambda: op.gone(lambda: op.call(SERVICE, "DeleteAuthorizer", ApiId=_api_id(op), AuthorizerId=op.id), *_GONE),
-        lambda error: error.is_code("ConflictException"),
-        "30 min",
-    )
-
-
-AUTHORIZER = Row(
-    type="aws:apigatewayv2/authorizer:Authorizer",
-    source="apigatewayv2/authorizer.go",
-    label="API Gateway v2 Authorizer",
-    create=_create_authorizer,
-    read=_read_authorizer,
-    delete=_delete_authorizer,
-    calls=(_CREATE_AUTHORIZER,),
-    steps=(step(_update_authorizer, *sorted(_AUTHORIZER_CHANGES)),),
-    name=AutoName(max_length=128),
-    force_new=frozenset({"apiId"}),
-    computed=frozenset({"name"}),
-    sets=frozenset({"identitySources", "jwtConfiguration.audiences"}),
-    rules=(
-        one_of("authorizerType", "JWT", "REQUEST"),
-        matches("name", r"(?s).{1,128}", "name takes 1 to 128 characters"),
-    ),
-    from_id=_of_api,
-)
-
-ROWS = (API, STAGE, INTEGRATION, ROUTE, AUTHORIZER)
+ROWS = (API, STAGE)
