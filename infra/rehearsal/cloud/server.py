@@ -10,7 +10,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from waitress import wasyncore
 from waitress.channel import HTTPChannel
@@ -57,7 +57,7 @@ class LingeringErrorTask(ErrorTask):
     """Refuses a request that was not read to its end."""
 
     def execute(self) -> None:
-        self.channel.lingers = True
+        cast(Channel, self.channel).lingers = True
         super().execute()
 
 
@@ -75,7 +75,7 @@ class Channel(HTTPChannel):
             self._lingering_bytes = _LINGERING_BYTES
             self.will_close = False
             with contextlib.suppress(OSError):
-                self.socket.shutdown(socket.SHUT_WR)
+                cast(socket.socket, self.socket).shutdown(socket.SHUT_WR)
                 return
         super().handle_close()
 

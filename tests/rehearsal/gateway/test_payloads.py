@@ -319,7 +319,7 @@ def test_what_was_not_read_or_written_to_its_end_is_let_go(cloud: Cloud, monkeyp
         return files[-1]
 
     monkeypatch.setattr(TempfileBasedBuffer, "newfile", newfile)
-    listener = Listener("let-go", lambda request: Answer(200, [], b"y" * (8 * MIB)), cloud.clock.now)
+    listener = Listener("let-go", lambda request: Answer(200, (), b"y" * (8 * MIB)), cloud.clock.now)
     parts = urlsplit(listener.url)
     gone, half, unread = (socket.create_connection((parts.hostname, parts.port), timeout=5) for _ in range(3))
     with gone, half, unread:

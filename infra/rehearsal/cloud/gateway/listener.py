@@ -14,7 +14,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from waitress.parser import HTTPRequestParser
 
@@ -40,7 +40,7 @@ class _ErrorTask(LingeringErrorTask):
     """What the server refuses by itself, in the form of an HTTP API's errors."""
 
     def execute(self) -> None:
-        self.channel.lingers = True
+        cast(Channel, self.channel).lingers = True
         request: Any = self.request
         error = request.error
         body = json.dumps({"message": error.reason}, separators=(",", ":")).encode()
