@@ -19,11 +19,9 @@ from infra.catalog import Catalog, Model, check_recorded, load_catalog
 from infra.front_door import FrontDoor
 from infra.layers.names import endpoint_name
 from infra.program import program_for
-from infra.registry.archive import ARCHIVE_NAME, FolderError
-from infra.registry.push import push
-from infra.registry.registry import Registry
+from infra.registry.archive import FolderError
 from infra.registry.target import Target
-from infra.rehearsal import child, page, pointer, traffic
+from infra.rehearsal import page, pointer, traffic
 from infra.rehearsal.clients import clients_of
 from infra.rehearsal.cloud.cloud import Cloud
 from infra.rehearsal.cloud.iam.principals import OPERATOR_SECRET_ACCESS_KEY, new_operator_access_key_id
@@ -33,10 +31,10 @@ from infra.rehearsal.engine import Engine, Event, Result
 from infra.rehearsal.log_check import check_log
 from infra.rehearsal.progress import Progress, Tell
 from infra.rehearsal.provider import AwsProvider
+from infra.rehearsal.registering import Registering, TrainingFailed, folder_of, served
 from infra.rehearsal.report import Refusal, Report, ResourceLine, StackReport
 
 STATE_FILE = "state.json"
-TRAINING_SECONDS = 300
 SLOW_EVERY, SLOW_SECONDS = 150, 0.3
 """Each so many calls the emulated endpoint is given a delay, so that slow requests can be found in the log."""
 
@@ -101,19 +99,20 @@ class Rehearsal:
         """Brings both layers up, registers and serves the models, sends the predictions. Raises RehearsalError."""
         catalog = load_catalog(self.root, self.options.environment)
         check_recorded(self.root, catalog)
-        folders = {name: self._folder_of(model) for name, model in catalog.models.items() if not model.awaiting}
+        folders = {model.model: folder_of(self.root, model.model) for model in served(catalog)}
         catalog = self._serve_what_is_here(catalog, folders)
-        served = [model for model in catalog.models.values() if not model.awaiting]
+        models = served(catalog)
         for model in catalog.models.values():
             if model.awaiting:
                 self.report.not_served.setdefault(model.model, "awaits its first version: declared, no endpoint yet")
         with self._phase("environments"):
-            for preset in sorted({model.runtime for model in served}):
+            for preset in sorted({model.runtime for model in models}):
                 self.tell(Progress("environments", f"Python and packages of {preset} (the first time about a minute)"))
                 runtime = self.environments.ensure(preset)
                 self.report.differences += [f"{preset}: {line}" for line in runtime.differences]
+        registering = Registering(self.environments, self.folder / "trained", self.tell)
         with self._phase("training"):
-            sources = {model.model: self._train(model, folders[model.model]) for model in served}
+            sources = {model.model: self._train(registering, model, folders[model.model]) for model in models}
         with self._phase("cloud"):
             self.report.endpoint_url = self.cloud.serve(self.options.port)
             self.clients = clients_of(
@@ -126,24 +125,24 @@ class Rehearsal:
         with self._phase("platform"):
             self._up("platform", catalog)
         with self._phase("registering"):
-            for model in list(served):
+            for model in list(models):
                 try:
-                    self._register(model, sources[model.model])
+                    registering.register(model, sources[model.model], self.target)
                 except (CheckFailed, FolderError, BadArchive) as refusal:
-                    served.remove(model)
+                    models.remove(model)
                     catalog = catalog.with_awaiting(model.model)
                     self.report.refused[model.model] = str(refusal)
         with self._phase("models"):
             self._up("models", catalog)
         with self._phase("predictions"):
-            for model in served:
+            for model in models:
                 self._predict(model, sources[model.model])
         with self._phase("log"):
             for sent in self.report.traffic:
                 self._read_log(sent)
         self.report.calls = self.cloud.journal.answered_by()
         self.report.refusals = refusals(self.cloud.journal.entries())
-        self._tell_what_to_try(served, sources)
+        self._tell_what_to_try(models, sources)
         if self.options.page is not None:
             self._draw(self.options.page)
         return self.report
@@ -189,11 +188,6 @@ class Rehearsal:
         finally:
             self.report.seconds[name] = time.perf_counter() - started
 
-    def _folder_of(self, model: Model) -> Path | None:
-        """The folder in this checkout that makes the model: models/<model> or examples/models/<model>."""
-        candidates = (self.root / "models" / model.model, self.root / "examples" / "models" / model.model)
-        return next((folder for folder in candidates if (folder / "inference.py").is_file()), None)
-
     def _serve_what_is_here(self, catalog: Catalog, folders: dict[str, Path | None]) -> Catalog:
         """A rehearsal's registry starts empty: a model without a folder in this checkout is rehearsed as awaiting."""
         for name, folder in folders.items():
@@ -204,24 +198,12 @@ class Rehearsal:
                 )
         return catalog
 
-    def _train(self, model: Model, folder: Path | None) -> Path:
-        """Runs the folder's train.py with the image's Python when it has one. Returns what is to be pushed."""
+    def _train(self, registering: Registering, model: Model, folder: Path | None) -> Path:
         assert folder is not None
-        script = folder / "train.py"
-        if not script.is_file():
-            return folder
-        output = self.folder / "trained" / model.model
-        self.tell(Progress("training", model.model))
-        python = self.environments.ensure(model.runtime).python
-        command = [str(python), str(script), "--output", str(output)]
         try:
-            done = child.run(command, timeout_seconds=TRAINING_SECONDS)
-        except TimeoutError:
-            raise RehearsalError(f"{script}: not done after {TRAINING_SECONDS} s") from None
-        if done.returncode != 0 or not (output / ARCHIVE_NAME).is_file():
-            tail = "\n".join(done.output.strip().splitlines()[-12:])
-            raise RehearsalError(f"{script}: ended with {done.returncode} and wrote no {ARCHIVE_NAME}\n{tail}")
-        return output
+            return registering.train(model, folder)
+        except TrainingFailed as error:
+            raise RehearsalError(str(error)) from error
 
     def _up(self, layer: str, catalog: Catalog) -> None:
         stack = f"{layer}-{self.options.environment}"
@@ -239,13 +221,6 @@ class Rehearsal:
     def _on_event(self, layer: str, event: Event) -> None:
         if event.kind in ("start", "failed"):
             self.tell(Progress(layer, f"{event.op} {event.urn.rpartition('::')[2]}"))
-
-    def _register(self, model: Model, source: Path) -> None:
-        """Registers the version that the catalog asks for, and those it keeps, from the one folder there is."""
-        self.tell(Progress("registering", model.model))
-        registry = Registry.of(self.target)
-        for number in (*model.keep_versions, model.stable):
-            push(model, source, registry, environments=self.environments, number=number)
 
     def _predict(self, model: Model, source: Path) -> None:
         """Sends the traffic to the front door; now and then the endpoint is made to answer late."""
@@ -288,10 +263,10 @@ class Rehearsal:
         flush(self.cloud)
         self.report.logs[sent.model] = check_log(self.target, sent)
 
-    def _tell_what_to_try(self, served: list[Model], sources: dict[str, Path]) -> None:
-        if not served:
+    def _tell_what_to_try(self, models: list[Model], sources: dict[str, Path]) -> None:
+        if not models:
             return
-        model = served[0]
+        model = models[0]
         body = next(traffic.requests_for(model, sources[model.model])).decode()
         self.report.try_it = f"mainstage predict {model.model} '{body}'{self.clients.predict_options}"
         self.report.curl = (
