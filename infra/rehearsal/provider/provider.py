@@ -166,7 +166,8 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
             text = _sentence("creating", row, operation, error)
             if operation.id and not row.framework:
                 half = plan.planned_create(self.account, row, inputs, unknown=None)
-                raise InitializationFailed(operation.id, self._wrapped(half, secrets), inputs, [text]) from error
+                asked = self._wrapped(inputs, secrets)
+                raise InitializationFailed(operation.id, self._wrapped(half, secrets), asked, [text]) from error
             raise ProviderError(text) from error
         outputs = plan.outputs_of(row, operation, inputs, live)
         return pb.CreateResponse(id=operation.id, properties=self._struct(outputs, secrets))
@@ -219,7 +220,8 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
             if row.framework:
                 raise ProviderError(text) from error
             half = {key: value for key, value in planned.items() if not has_unknown(value)}
-            raise InitializationFailed(operation.id, self._wrapped(half, secrets), news, [text]) from error
+            asked = self._wrapped(news, secrets)
+            raise InitializationFailed(operation.id, self._wrapped(half, secrets), asked, [text]) from error
         outputs = plan.outputs_of(row, operation, news, live)
         return pb.UpdateResponse(properties=self._struct(outputs, secrets))
 

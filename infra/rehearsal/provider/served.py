@@ -32,6 +32,8 @@ HOST = "127.0.0.1"
 WORKERS = 64
 """Calls under way at the same time, from all engines; a create may hold one while it waits for an endpoint."""
 _DETAILS = "grpc-status-details-bin"
+_OPTIONS = (*_GRPC_CHANNEL_OPTIONS, ("grpc.so_reuseport", 0))
+"""Without the second, two servers share a port on Linux, and each gets some of the connections."""
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ class ServedProvider:
 
     def __init__(self, session_for: Callable[[], boto3.Session], *, port: int = 0, **options: Any):
         """options: AwsProvider's own."""
-        self._server = grpc.server(futures.ThreadPoolExecutor(WORKERS, "provider"), options=_GRPC_CHANNEL_OPTIONS)
+        self._server = grpc.server(futures.ThreadPoolExecutor(WORKERS, "provider"), options=_OPTIONS)
         provider_pb2_grpc.add_ResourceProviderServicer_to_server(_ByConnection(session_for, options), self._server)
         try:
             self.port = self._server.add_insecure_port(f"{HOST}:{port}")
@@ -115,9 +117,6 @@ def _method(name: str) -> Callable[..., Any]:
     return answer
 
 
-for _name in (
-    *("Handshake", "Attach", "GetPluginInfo", "GetSchema", "GetMapping", "Cancel"),
-    *("CheckConfig", "DiffConfig", "Configure"),
-    *("Check", "Diff", "Create", "Read", "Update", "Delete", "Invoke"),
-):
-    setattr(_ByConnection, _name, _method(_name))
+for _name in dir(provider_pb2_grpc.ResourceProviderServicer):
+    if not _name.startswith("_"):
+        setattr(_ByConnection, _name, _method(_name))
