@@ -1,5 +1,5 @@
-"""`make bench`: the program's time, the door's cost per call, a rehearsal by phase, the prediction path; each beside a
-baseline of the same run.
+"""`make bench`: the program's time, the door's cost per call, a rehearsal by phase, the real engine, the
+prediction path; each beside a baseline of the same run.
 
 Writes .mainstage/bench/last.json and shows how each figure moved since the run before. Times are the median of several.
 """
@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import engine
 import predictions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -177,11 +178,13 @@ def main() -> None:
             figures[f"program: {count} resources, {label}, s"] = statistics.median(runs)
     door(figures, options.calls)
     rehearsal(figures)
+    engine.engine(figures, PROGRAMS)
     predictions.front_door(figures)
     predictions.transform(figures)
     predictions.queries(figures, options.rows)
     before = json.loads(LAST.read_text()) if LAST.exists() else {}
     show(figures, before)
+    engine.show(figures, PROGRAMS)
     predictions.show(figures)
     LAST.parent.mkdir(parents=True, exist_ok=True)
     partial = LAST.with_suffix(f".{os.getpid()}")

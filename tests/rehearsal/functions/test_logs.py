@@ -10,6 +10,9 @@ import pytest
 
 from infra.rehearsal.cloud import functions
 
+from infra.rehearsal.cloud.cloud import Cloud
+from infra.rehearsal.cloud.functions.logs import make_stream
+
 from .conftest import LOGGING, Bench
 
 EMF = """
@@ -231,3 +234,23 @@ def test_events_that_are_too_old_or_too_new_are_refused_by_index_and_are_no_metr
 
     assert answer["rejectedLogEventsInfo"] == {"tooOldLogEventEndIndex": 2, "tooNewLogEventStartIndex": 3}
     assert bench.metric("Served", namespace="Mainstage", LogName="dev-iris") == 1
+
+
+def test_two_environments_make_their_group_at_the_same_moment(cloud: Cloud) -> None:
+    """What the later one printed is not lost because the earlier one was there first."""
+    logs = cloud.client("logs")
+
+    class Later:
+        """A client that is a moment late: the group appears between its two calls."""
+
+        def create_log_group(self, **given: str) -> None:
+            logs.create_log_group(**given)
+            logs.create_log_group(**given)
+
+        def create_log_stream(self, **given: str) -> None:
+            logs.create_log_stream(**given)
+
+    make_stream(Later(), "/aws/lambda/f", "later")
+    make_stream(Later(), "/aws/lambda/f", "later")
+    [stream] = logs.describe_log_streams(logGroupName="/aws/lambda/f")["logStreams"]
+    assert stream["logStreamName"] == "later"

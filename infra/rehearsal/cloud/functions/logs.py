@@ -168,25 +168,29 @@ class EnvironmentLog:
     def _put(self, events: list[dict[str, Any]]) -> None:
         logs: Any = self._cloud.session(self._principal).client("logs", region_name=self.region)
         if not self._made:
-            _make_stream(logs, self.group, self.stream)
+            make_stream(logs, self.group, self.stream)
             self._made = True
         logs.put_log_events(logGroupName=self.group, logStreamName=self.stream, logEvents=events)
 
 
-def _make_stream(logs: Any, group: str, stream: str) -> None:
-    """The stream, and the group when nobody has declared it: the calls of AWSLambdaBasicExecutionRole."""
-    for attempt in (1, 2):
-        try:
-            logs.create_log_stream(logGroupName=group, logStreamName=stream)
-        except ClientError as refusal:
-            code = refusal.response["Error"]["Code"]
-            if code == "ResourceAlreadyExistsException":
-                return
-            if code != "ResourceNotFoundException" or attempt == 2:
-                raise
-            logs.create_log_group(logGroupName=group)
-        else:
-            return
+def make_stream(logs: Any, group: str, stream: str) -> None:
+    """The stream, and the group when nobody has declared it: the calls of AWSLambdaBasicExecutionRole. Another
+    environment of the function may make the group at the same moment."""
+    try:
+        _unless_there(lambda: logs.create_log_stream(logGroupName=group, logStreamName=stream))
+    except ClientError as refusal:
+        if refusal.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        _unless_there(lambda: logs.create_log_group(logGroupName=group))
+        _unless_there(lambda: logs.create_log_stream(logGroupName=group, logStreamName=stream))
+
+
+def _unless_there(make: Callable[[], object]) -> None:
+    try:
+        make()
+    except ClientError as refusal:
+        if refusal.response["Error"]["Code"] != "ResourceAlreadyExistsException":
+            raise
 
 
 class Shipper:
