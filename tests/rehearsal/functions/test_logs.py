@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from infra.rehearsal.cloud import functions
-
 from infra.rehearsal.cloud.cloud import Cloud
 from infra.rehearsal.cloud.functions.logs import make_stream
 
