@@ -74,6 +74,8 @@ class Door:
             response = answer.response or replies.write_result(operation, answer.output or {})
             if response.status >= replies.FIRST_ERROR_STATUS:
                 outcome = replies.error_code(operation, response)
+            else:
+                self._cloud.faults.meet(call, answered=True)
         except AwsError as error:
             outcome = error.code
             response = self._refusal(operation, error, request)
@@ -98,10 +100,12 @@ class Door:
             self._admit(call)
             answered_by = self.carried_by(call.service, call.operation) or "door"
             answer = self._answer(call, operation)
-            if answer.output is not None:
-                return answer.output
-            assert answer.response is not None
-            return replies.read_response(operation, answer.response)
+            output = answer.output
+            if output is None:
+                assert answer.response is not None
+                output = replies.read_response(operation, answer.response)
+            self._cloud.faults.meet(call, answered=True)
+            return output
         except AwsError as error:
             outcome = error.code
             raise

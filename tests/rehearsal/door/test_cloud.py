@@ -226,6 +226,39 @@ def test_a_delay_is_no_error(cloud: Cloud):
     assert slow.ms >= 50
 
 
+@pytest.mark.parametrize("where", ["over HTTP", "inside the cloud"])
+def test_an_answer_is_held_back_when_the_call_has_taken_effect(cloud: Cloud, where: str):
+    """And lost then: the caller gets an error for what was done. Another caller sees it meanwhile."""
+    go_on, answers = threading.Event(), []
+    lost = AwsError("RequestCanceled", "The answer was lost", 400)
+    fault = cloud.faults.add("sns", "CreateTopic", lost, answered=True, until=go_on, times=1)
+
+    def create() -> None:
+        if where == "over HTTP":
+            answers.append(_error(cloud.client("sns").create_topic, Name="page"))
+        else:
+            with pytest.raises(AwsError) as caught:
+                cloud.door.answer(_call(cloud, "sns", "CreateTopic", Name="page"))
+            answers.append((caught.value.code, caught.value.status, caught.value.message))
+
+    caller = threading.Thread(target=create)
+    caller.start()
+    while not fault.hits:
+        assert caller.is_alive()
+    assert len(cloud.client("sns").list_topics()["Topics"]) == 1
+    assert answers == []
+    go_on.set()
+    caller.join()
+    assert answers == [("RequestCanceled", 400, "The answer was lost")]
+    assert cloud.client("sns").create_topic(Name="page")["TopicArn"].endswith(":page")
+
+
+def test_a_refused_call_has_no_answer_to_hold_back(cloud: Cloud):
+    fault = cloud.faults.add("kms", "DescribeKey", answered=True, delay_seconds=60)
+    assert _error(cloud.client("kms").describe_key, KeyId="alias/none")[0] == "NotFoundException"
+    assert fault.hits == 0
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [({}, "does nothing"), ({"delay_seconds": 1, "times": 0}, "times is 0"), ({"delay_seconds": -1}, "does nothing")],
