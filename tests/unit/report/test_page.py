@@ -63,6 +63,16 @@ def test_a_lost_record_is_a_problem_and_stands_on_the_page() -> None:
     assert "everything answered" not in text.partition("</head>")[2]
 
 
+def test_records_that_nobody_sent_and_rows_that_repeat_are_problems() -> None:
+    told = report()
+    told.logs["iris"].unknown = ["id-8", "id-9"]
+    told.logs["iris"].repeated = 3
+    assert told.problems == [
+        "iris: the log holds 2 requests that no client made: id-8, …",
+        "iris: 3 rows of the log repeat a request id",
+    ]
+
+
 def test_what_came_from_outside_is_text() -> None:
     told = report()
     told.not_served["evil"] = "<script>alert(1)</script>"
