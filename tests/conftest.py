@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from infra import tuning
+
 if TYPE_CHECKING:
     from tenancy import Tenancy
     from xdist.scheduler import LoadFileScheduling
@@ -29,6 +31,10 @@ TOGETHER = ("tests/rehearsal/front_door/", "tests/rehearsal/permissions/")
 
 ACCOUNT_ID = "111111111111"
 REGION = "eu-west-1"
+
+# A worker holds half a million objects that live to its end: collecting garbage as often as Python does by default is
+# half of its time.
+tuning.raise_gc_threshold()
 
 # How fast the machine is decides no test.
 settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -68,7 +68,7 @@ class DoorSession(boto3.Session):
         )
         self._handle = handle
         self._making = threading.Lock()
-        self._clients: dict[tuple[str, str | None], Any] = {}
+        self._clients: dict[tuple[str, str], Any] = {}
         self.events.register_first("before-send", self._send)
 
     def client(self, service_name: Any, region_name: str | None = None, *more: Any, **options: Any) -> Any:
@@ -76,9 +76,9 @@ class DoorSession(boto3.Session):
         with self._making:
             if more or options:
                 return super().client(service_name, region_name, *more, **{"config": IN_PROCESS_CONFIG, **options})
-            key = (str(service_name), region_name)
+            key = (str(service_name), region_name or str(self.region_name))
             if key not in self._clients:
-                self._clients[key] = super().client(service_name, region_name, config=IN_PROCESS_CONFIG)
+                self._clients[key] = super().client(*key, config=IN_PROCESS_CONFIG)
             return self._clients[key]
 
     def _send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
