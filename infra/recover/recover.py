@@ -1,0 +1,265 @@
+"""Clears up after an update that was killed: what it made goes into the state, or is removed, or a person is asked.
+
+    recover_before(pulumi, "platform-dev", target, say)       # acts; Unresolved stops what would follow
+    plan(pulumi, "platform-dev", target)                      # only looks
+
+A bare `pulumi up` makes such things a second time, without a word (docs/decisions/0008-recover-before-up.md).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from botocore.exceptions import ClientError
+
+from infra.recover.decide import Decision, Found, chosen, decide
+from infra.recover.edit import edited
+from infra.recover.finding import CannotLook, Place, ask, filled, find
+from infra.recover.locks import Lock, left_behind, locks_in, locks_of
+from infra.recover.operations import CREATING, Operation, accounts_of, ids_of, operations_of, resources_of
+from infra.recover.rules import RULES
+from infra.registry.target import Target
+
+WAIT_SECONDS = 3600.0
+"""How long AWS may take for what it is still making: an endpoint takes minutes, the provider waits 60."""
+POLL_SECONDS = 15.0
+SETTLE_SECONDS = 20.0
+"""AWS shows what was made a moment ago not always at once: after that time we look again before we call it missing."""
+
+Say = Callable[[str], None]
+
+
+class Unresolved(ValueError):
+    """Something is left that a person has to decide: nothing may be brought up before. The message says what to do."""
+
+    def __init__(self, message: str, decisions: Sequence[Decision] = ()):
+        super().__init__(message)
+        self.details = {"decisions": [each.as_json() for each in decisions]}
+
+
+class Ended(Protocol):
+    """A command that has ended."""
+
+    @property
+    def code(self) -> int: ...
+    @property
+    def stdout(self) -> str: ...
+    @property
+    def told(self) -> str: ...
+
+
+class Pulumi(Protocol):
+    """Runs `pulumi` commands in a project: the rehearsal's Cli, or one for a real backend."""
+
+    def try_run(self, *arguments: str) -> Ended: ...
+    def environment(self) -> Mapping[str, str]: ...
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """What was done, or would be."""
+
+    stack: str
+    decisions: tuple[Decision, ...] = ()
+    acted: bool = False
+    said: tuple[str, ...] = field(default=())
+
+    @property
+    def open(self) -> tuple[Decision, ...]:
+        """What a person has to decide, or AWS has still to finish."""
+        return tuple(each for each in self.decisions if each.act in ("refuse", "wait"))
+
+    def as_json(self) -> dict[str, Any]:
+        return {"stack": self.stack, "acted": self.acted, "decisions": [each.as_json() for each in self.decisions]}
+
+
+def recover_before(pulumi: Pulumi, stack: str, target: Target, say: Say) -> Recovered:
+    """Call it before every preview, up, refresh and destroy. Says nothing when nothing is pending.
+
+    Raises Unresolved when a person has to decide first, or when another update runs.
+    """
+    return recover(pulumi, stack, target, say)
+
+
+def plan(pulumi: Pulumi, stack: str, target: Target, answers: Mapping[str, str] | None = None) -> Recovered:
+    """What would be done; nothing is. Raises Unresolved when an update runs, or the state is another account's."""
+    _own_lock(pulumi, stack)
+    state = state_of(pulumi, stack)
+    return Recovered(stack, tuple(_decided(state, stack, target, answers or {})))
+
+
+def recover(
+    pulumi: Pulumi,
+    stack: str,
+    target: Target,
+    say: Say,
+    *,
+    answers: Mapping[str, str] | None = None,
+    wait_seconds: float = WAIT_SECONDS,
+) -> Recovered:
+    """Decides about every pending operation and does it. Raises Unresolved, and then nothing was done.
+
+    answers: what a person says about operations that were refused, by URN: the id to take, or "" to forget it.
+    """
+    if _own_lock(pulumi, stack):
+        _unlock(pulumi, stack, say)
+    state = state_of(pulumi, stack)
+    operations = operations_of(state)
+    if not operations:
+        return Recovered(stack)
+    say(f"{stack}: an update was interrupted, {len(operations)} operations are open")
+    decisions = _waited_for(state, stack, target, answers or {}, say, wait_seconds)
+    for each in decisions:
+        say(str(each))
+    result = Recovered(stack, tuple(decisions), acted=True)
+    if result.open:
+        raise Unresolved(what_to_do(result), result.open)
+    _write(pulumi, stack, edited(state, decisions), say)
+    for each in decisions:
+        if each.act == "remove":
+            _remove(each, target, say)
+    say(f"{stack}: recovered; up goes on from here")
+    return result
+
+
+def what_to_do(recovered: Recovered) -> str:
+    """The words for a person whose decision is wanted."""
+    lines = [f"{recovered.stack}: nothing is brought up before these are decided"]
+    for each in recovered.open:
+        lines.append(f"- {each}")
+        if each.act == "refuse":
+            take = each.candidates[0] if each.candidates else "ID"
+            command = f"mainstage recover --stack {recovered.stack}"
+            lines.append(f"  it is this stack's: {command} --take {shlex.quote(f'{each.operation.urn}={take}')}")
+            lines.append(f"  it is not, or you deleted it: {command} --forget {shlex.quote(each.operation.urn)}")
+    return "\n".join(lines)
+
+
+def state_of(pulumi: Pulumi, stack: str) -> dict[str, Any]:
+    """The exported state, secrets as ciphertexts; {} for a stack that is not there yet. Raises Unresolved."""
+    done = pulumi.try_run("stack", "export", "--stack", stack)
+    if done.code == 0:
+        return json.loads(done.stdout)
+    if "no stack named" in done.told:
+        return {}
+    raise Unresolved(f"{stack}: its state cannot be read, so nothing is brought up: {done.told}")
+
+
+def _waited_for(
+    state: Mapping[str, Any], stack: str, target: Target, answers: Mapping[str, str], say: Say, wait_seconds: float
+) -> list[Decision]:
+    poll_seconds = 0.2 if target.emulated else POLL_SECONDS
+    end = time.monotonic() + wait_seconds
+    told: set[str] = set()
+    settled = target.emulated
+    while True:
+        decisions = _decided(state, stack, target, answers)
+        waiting = [each for each in decisions if each.act == "wait"]
+        for each in waiting:
+            if each.operation.urn not in told:
+                say(f"{each}; waiting up to {wait_seconds:g} s")
+                told.add(each.operation.urn)
+        missing = any(each.act == "forget" and each.operation.kind == CREATING for each in decisions)
+        if not waiting and missing and not settled:
+            settled = True
+            time.sleep(SETTLE_SECONDS)
+            continue
+        if not waiting or time.monotonic() >= end:
+            return decisions
+        time.sleep(poll_seconds)
+
+
+def _decided(state: Mapping[str, Any], stack: str, target: Target, answers: Mapping[str, str]) -> list[Decision]:
+    allowed = accounts_of(state)
+    if allowed and target.account_id not in allowed:
+        raise Unresolved(
+            f"{stack}: its state belongs to account {', '.join(sorted(allowed))}, "
+            f"but the target is account {target.account_id}: name the target of that account"
+        )
+    place = Place(target.client, target.account_id, target.region)
+    live = {each["urn"]: each.get("inputs") or {} for each in resources_of(state) if not each.get("delete")}
+    operations = operations_of(state)
+    unknown = sorted(set(answers) - {each.urn for each in operations})
+    if unknown:
+        raise Unresolved(
+            f"{stack}: no operation is open for {', '.join(unknown)}; see mainstage recover --stack {stack}"
+        )
+    return [chosen(_decide(each, state, live.get(each.urn), place), answers) for each in operations]
+
+
+def _decide(
+    operation: Operation, state: Mapping[str, Any], live_inputs: Mapping[str, Any] | None, place: Place
+) -> Decision:
+    rule = RULES.get(operation.type)
+    found: list[Found] | None = None
+    if operation.kind == CREATING and rule is not None:
+        try:
+            found = find(rule, operation, place)
+        except (CannotLook, ClientError) as error:
+            return Decision("refuse", operation, f"cannot look for it: {error}")
+    return decide(
+        operation,
+        found,
+        named=rule is not None and rule.named,
+        known_ids=ids_of(state, operation.type),
+        live_inputs=live_inputs,
+    )
+
+
+def _write(pulumi: Pulumi, stack: str, state: Mapping[str, Any], say: Say) -> None:
+    """Imports the state. Raises Unresolved when Pulumi does not take it."""
+    handle, name = tempfile.mkstemp(prefix="mainstage-state-", suffix=".json")  # readable by its owner only
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(state, file)
+        done = pulumi.try_run("stack", "import", "--stack", stack, "--file", name)
+        if done.code and _are_left_behind(locks_in(done.told), stack):  # of a backend whose locks are no files
+            _unlock(pulumi, stack, say)
+            done = pulumi.try_run("stack", "import", "--stack", stack, "--file", name)
+        if done.code:
+            raise Unresolved(f"{stack}: the recovered state was not taken, nothing has changed: {done.told}")
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _own_lock(pulumi: Pulumi, stack: str) -> bool:
+    """Whether a killed update's lock lies there. Raises Unresolved when another update may be running."""
+    return _are_left_behind(locks_of(pulumi.environment().get("PULUMI_BACKEND_URL", ""), stack), stack)
+
+
+def _are_left_behind(locks: Sequence[Lock], stack: str) -> bool:
+    if not locks or left_behind(locks):
+        return bool(locks)
+    held = "; ".join(map(str, locks))
+    raise Unresolved(
+        f"{stack}: another update holds the lock: {held}. Wait for it. If you know that it is dead: "
+        f"pulumi cancel --stack {stack}"
+    )
+
+
+def _unlock(pulumi: Pulumi, stack: str, say: Say) -> None:
+    done = pulumi.try_run("cancel", "--yes", "--stack", stack)
+    if done.code:
+        raise Unresolved(f"{stack}: the lock of the killed update stays: {done.told}")
+    say(f"{stack}: removed the lock that a killed update left behind")
+
+
+def _remove(decision: Decision, target: Target, say: Say) -> None:
+    """Deletes what AWS could not make. The state has forgotten it by then: what fails here is found as an orphan."""
+    rule = RULES[decision.operation.type]
+    assert rule.remove is not None
+    place = Place(target.client, target.account_id, target.region)
+    scope = {"asked": decision.operation.inputs, "account": target.account_id, "region": target.region}
+    for thing in ask(rule.look, scope, place):
+        getattr(target.client(rule.remove.service), rule.remove.call)(
+            **filled(rule.remove.arguments, {**scope, "found": thing})
+        )
+        say(f"removed {decision.operation} {decision.id}")
