@@ -6,16 +6,22 @@ ENV ?= dev
 ARGS ?=
 export PYTHONUTF8 := 1
 
-.PHONY: help install rehearse test check format bench lock picture schema pulumi clean
+.PHONY: help install rehearse rehearse-up rehearse-down test check format bench lock picture schema pulumi clean
 
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: ## Make .venv from the locks (Python >= 3.11 and venv, pip or uv)
 	@tools/bootstrap.sh
 
 rehearse: install ## Bring the platform up offline and send real predictions (ENV=dev ARGS="--serve")
 	@.venv/bin/mainstage rehearse --env $(ENV) $(ARGS)
+
+rehearse-up: pulumi ## Bring ENV up offline by the real pulumi, in an emulated AWS that stays
+	@.venv/bin/mainstage rehearse-up --env $(ENV) $(ARGS)
+
+rehearse-down: install ## Destroy what rehearse-up made; what is protected remains, and is listed
+	@.venv/bin/mainstage rehearse-down --env $(ENV) $(ARGS)
 
 test: install ## Run every test, in parallel (ARGS="-k name" narrows)
 	@$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)

@@ -191,7 +191,8 @@ def make_workgroup(name: str, tables: Tables, *, parent: pulumi.Resource) -> "aw
         name=tables.workgroup_name,
         description=f"Queries of the prediction log {tables.log_name}",
         state="ENABLED",
-        # Named queries of people and the history of queries block a delete otherwise.
+        # Named queries of people and the history of queries block a delete otherwise; where they are to stay, so does
+        # what holds them, or a destroy would stop here.
         force_destroy=not tables.deletion_protection,
         configuration={
             "enforce_workgroup_configuration": True,
@@ -206,7 +207,7 @@ def make_workgroup(name: str, tables: Tables, *, parent: pulumi.Resource) -> "aw
             },
         },
         tags=dict(tables.tags),
-        opts=pulumi.ResourceOptions(parent=parent),
+        opts=pulumi.ResourceOptions(parent=parent, protect=tables.deletion_protection),
     )
 
 

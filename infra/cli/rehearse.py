@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -62,6 +63,8 @@ def rehearse(
     from infra.rehearsal.rehearse import Options, Rehearsal
 
     root = common.root()
+    if serve:
+        _check_room(root)
     options = Options(root, environment_of(environment), port, predictions, page=root / PAGE)
     with contextlib.ExitStack() as open_until_the_end:
         with showing() as tell:
@@ -75,6 +78,18 @@ def rehearse(
         if serve:
             serve_until_stopped(report, rehearsal.cloud.operator_access_key_id, as_json)
     leave(0 if report.ok else 1)
+
+
+def _check_room(root: Path) -> None:
+    """Raises CloudError when the checkout's emulated cloud runs: other commands find one of the two only."""
+    from infra.rehearsal import cloud_control, pointer
+
+    if (told := pointer.read(root)) and told.get("kind") and (running := cloud_control.find(root)):
+        raise cloud_control.CloudError(
+            f"the emulated cloud of {running.environment} runs in this checkout, and a served rehearsal would take its "
+            f"place: make rehearse-down ENV={running.environment} or mainstage cloud stop first, or rehearse without "
+            "--serve"
+        )
 
 
 def leave(code: int) -> NoReturn:

@@ -36,6 +36,7 @@ class Target:
     access_key_id: str | None = None
     secret_access_key: str | None = None
     state_file: Path | None = None
+    """The in-process engine's states, of a served rehearsal. None: its stacks are the real pulumi's."""
 
     @property
     def emulated(self) -> bool:
@@ -44,8 +45,11 @@ class Target:
     @property
     def bring_up(self) -> str:
         """The command that brings the platform of this target up to date."""
-        emulated = f"mainstage up --env {self.environment}"
-        return emulated if self.emulated else f"pulumi up -s platform-{self.environment}"
+        if not self.emulated:
+            return f"pulumi up -s platform-{self.environment}"
+        if self.state_file is None:
+            return f"make rehearse-up ENV={self.environment}"
+        return f"mainstage up --env {self.environment}"
 
     def __str__(self) -> str:
         if self.endpoint_url:
@@ -86,7 +90,7 @@ def resolve(root: Path, name: str | None = None, profile: str | None = None) -> 
         target = rehearsal(root)
         if target is None:
             raise TargetError(
-                "no rehearsal is being served; start one with: make rehearse ARGS=--serve   "
+                "no rehearsal is being served; start one with: make rehearse ARGS=--serve, or make rehearse-up   "
                 "(or name an AWS environment: --target dev --profile PROFILE)"
             )
         return target
@@ -109,7 +113,7 @@ def rehearsal(root: Path) -> Target | None:
         endpoint_url=told["endpoint"],
         access_key_id=told["access_key_id"],
         secret_access_key=told["secret_access_key"],
-        state_file=Path(told["state_file"]),
+        state_file=Path(told["state_file"]) if told.get("state_file") else None,
     )
 
 

@@ -14,14 +14,19 @@ RUNS = FOLDER / "rehearsals"
 
 
 def alive(pid: int) -> bool:
-    """Whether a process of that id exists."""
+    """Whether a process of that id runs; one that has ended, and that its parent has not noticed yet, does not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
+    try:
+        # After the name, which may hold anything but ends with the last bracket (man 5 proc).
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return True  # no Linux
+    return state not in ("Z", "X")
 
 
 def make_run_folder(root: Path) -> Path:

@@ -32,7 +32,12 @@ def update(root: Path, target: Target, environment: str, tell: Tell = lambda _: 
             f"mainstage up --env {target.environment}, "
             f"or serve the other one: make rehearse ENV={environment} ARGS=--serve"
         )
-    if target.state_file is None or not target.endpoint_url:
+    if target.state_file is None and target.endpoint_url:
+        raise RehearsalError(
+            "what runs is an emulated cloud for the real pulumi (mainstage cloud status), and mainstage up has an "
+            f"engine of its own: make rehearse-up ENV={environment}"
+        )
+    if target.state_file is None:
         raise RehearsalError(
             "mainstage up works on a served rehearsal; for AWS itself: pulumi up -s platform-dev, then models-dev"
         )

@@ -582,7 +582,9 @@ class TestRules:
             return {resource.name for resource in result.resources if resource.options.protect}
 
         groups = {f"thing-{part}-logs" for part in ("replay", "stream", "transform")}
-        holds = {"thing-database", "thing-records", "thing-stream", "thing-spool", "thing-spool-dead", *groups}
+        # The workgroup too: queries of people would stop a destroy that is to leave what is protected.
+        queried = {"thing-database", "thing-records", "thing-workgroup"}
+        holds = {*queried, "thing-stream", "thing-spool", "thing-spool-dead", *groups}
         assert protected(build("PredictionLog")) == holds
         open_to_removal = build("PredictionLog", deletion_protection=False)
         assert protected(open_to_removal) == set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,16 @@ from infra import cli
 from infra.cli import common, output
 from infra.registry.target import Target
 
-TARGET = Target("dev", "111111111111", "eu-west-1", "http://127.0.0.1:1", None, "AKIAREHEARSALTEST0000", "rehearsal")
+TARGET = Target(
+    "dev",
+    "111111111111",
+    "eu-west-1",
+    "http://127.0.0.1:1",
+    access_key_id="AKIAREHEARSALTEST0000",
+    secret_access_key="rehearsal",
+    state_file=Path("state.json"),
+)
+"""A rehearsal that is served."""
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from infra.rehearsal.pulumi_cli.environment import Emulated, environment
+from infra.rehearsal.pulumi_cli.following import follow
 from infra.rehearsal.pulumi_cli.project import Project
 
 BINARIES = Path(".tools") / "bin"
@@ -95,6 +96,16 @@ class Cli:
             kill(process)
         return Done(arguments, process.returncode, stdout, stderr)
 
+    def follow(self, *arguments: str, on_line: Callable[[str], None]) -> Done:
+        """Runs a command that has to end with 0, and hands over its lines as they come. When this process ends before
+        it, however, it is asked to stop. Raises PulumiFailed."""
+        command = [str(self.program), *arguments, "--non-interactive"]
+        code, output = follow(command, on_line, cwd=self.project.folder, env=self.environment())
+        done = Done(arguments, code, output, "")
+        if code:
+            raise PulumiFailed(done)
+        return done
+
     def run(self, *arguments: str, timeout_seconds: float = 1800) -> Done:
         """Runs a command that has to end with 0. Raises PulumiFailed, TimeoutError."""
         done = self.try_run(*arguments, timeout_seconds=timeout_seconds)
@@ -105,6 +116,10 @@ class Cli:
     def select(self, stack: str) -> None:
         """Makes the stack where it is not there yet."""
         self.run("stack", "select", "--create", stack)
+
+    def exists(self, stack: str) -> bool:
+        """Whether the stack is there. It may hold nothing."""
+        return self.project.checkpoint(stack).is_file()
 
     def up(self, stack: str, *more: str) -> Done:
         return self.run("up", "--yes", "--skip-preview", "--stack", stack, *more)

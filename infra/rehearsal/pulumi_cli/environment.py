@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,14 +43,27 @@ def variables(emulated: Emulated, project: Project) -> dict[str, str]:
         "PULUMI_SKIP_UPDATE_CHECK": "1",
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "1",
         "PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK": "1",
-        "CI": "1",
     }
 
 
 def environment(
     emulated: Emulated, project: Project, binaries: Path, inherited: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
-    """The whole environment of a `pulumi` that a rehearsal starts. binaries: the folder that holds it."""
+    """The whole environment of a `pulumi` that a rehearsal starts; it asks nobody. binaries: the folder of it."""
     own = {name: value for name, value in inherited.items() if not name.startswith(_FOREIGN)}
     path = f"{binaries}{os.pathsep}{own.get('PATH', os.defpath)}"
-    return {**own, "PATH": path, "PYTHONDONTWRITEBYTECODE": "", **variables(emulated, project)}
+    return {**own, "PATH": path, "PYTHONDONTWRITEBYTECODE": "", "CI": "1", **variables(emulated, project)}
+
+
+def shell_lines(
+    emulated: Emulated, project: Project, binaries: Path, inherited: Mapping[str, str] = os.environ
+) -> list[str]:
+    """What a POSIX shell evaluates to work on the emulated cloud by hand, and nowhere else: what could lead to another
+    account or backend is unset. There a person answers pulumi's questions: no CI."""
+    wanted = variables(emulated, project)
+    foreign = sorted(name for name in inherited if name.startswith(_FOREIGN) and name not in wanted)
+    return [
+        *(f"unset {name}" for name in foreign),
+        *(f"export {name}={shlex.quote(value)}" for name, value in wanted.items()),
+        f'export PATH={shlex.quote(str(binaries))}"${{PATH:+:$PATH}}"',
+    ]

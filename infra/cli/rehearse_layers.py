@@ -1,0 +1,104 @@
+"""`mainstage rehearse-up` and `rehearse-down`: both layers of an environment, by the unmodified `pulumi`, offline."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from infra.cli import common
+from infra.cli.output import emit, say
+from infra.cli.rehearse import Environment, environment_of, showing
+from infra.cli.screen import as_text
+
+if TYPE_CHECKING:  # a second of imports: only when a command runs
+    from infra.rehearsal.standing import Left, StackDone, Stood
+
+_KINDS = ("created", "updated", "replaced", "deleted", "unchanged")
+
+
+def rehearse_up(environment: Environment = "dev", as_json: common.JsonOption = False) -> None:
+    """Bring both layers up with the real pulumi, in an emulated AWS that stays. No account needed."""
+    from infra.rehearsal import standing
+
+    asked = environment_of(environment)
+    with showing() as tell:
+        done = standing.up(common.root(), asked, tell, lambda line: say(line, as_json=as_json))
+    emit(done.as_dict() if as_json else done, as_json=as_json, render=_stood)
+
+
+def rehearse_down(environment: Environment = "dev", as_json: common.JsonOption = False) -> None:
+    """Destroy what rehearse-up made, with the real pulumi; what is protected remains and is listed."""
+    from infra.rehearsal import standing
+
+    asked = environment_of(environment)
+    with showing() as tell:
+        left = standing.down(common.root(), asked, tell, lambda line: say(line, as_json=as_json))
+    shown = {
+        "environment": left.environment,
+        "stacks": {each.stack: {"changes": each.changes, "seconds": each.seconds} for each in left.stacks},
+        "remaining": [
+            {"stack": each.stack, "type": each.type, "name": each.name, "id": each.id, "reason": each.reason}
+            for each in left.remaining
+        ],
+        "cloud_stopped": left.cloud_stopped,
+    }
+    emit(shown if as_json else left, as_json=as_json, render=_left)
+
+
+def _stood(done: Stood) -> Group:
+    running = done.running
+    parts: list[Any] = [
+        Text.assemble((running.environment, "bold"), as_text(f" stands in {running}")),
+        _table(done.stacks),
+    ]
+    if done.registered:
+        parts.append(as_text(f"registered: {', '.join(done.registered)}"))
+    parts += [as_text(f"front door: {done.front_door_url}"), "", Text("Try", "bold")]
+    lines = [done.try_it] if done.try_it else []
+    if done.try_it:
+        lines.append(f"mainstage predictions latency {done.try_it.split()[2]}")
+    parts += [as_text(f"  .venv/bin/{line}") for line in lines]
+    parts += [
+        '  eval "$(.venv/bin/mainstage cloud env)"   # then pulumi and aws work on it, from this shell',
+        as_text(f"  make rehearse-down ENV={running.environment}"),
+    ]
+    return Group(*parts)
+
+
+def _left(left: Left) -> Any:
+    if not left.stacks:
+        return "no emulated cloud runs, so nothing stands"
+    parts: list[Any] = [_table(left.stacks)]
+    if not left.remaining:
+        return Group(*parts, f"Nothing remains of {left.environment}; its emulated cloud is stopped.")
+    kept = [each for each in left.remaining if each.protected]
+    table = Table("stack", "type", "name", "why", box=None, header_style="bold")
+    for each in kept:
+        table.add_row(*(as_text(cell) for cell in (each.stack, each.type, each.name, each.reason)))
+    needed = Counter(each.type for each in left.remaining if not each.protected)
+    parts += [
+        "",
+        as_text(f"{len(kept)} are protected (mainstage:deletion_protection is on in {left.environment}):", "bold"),
+        table,
+    ]
+    if needed:
+        listed = ", ".join(f"{count} {kind.rpartition(':')[2]}" for kind, count in sorted(needed.items()))
+        parts.append(as_text(f"{needed.total()} more remain because these need them: {listed}"))
+    return Group(
+        *parts,
+        "",
+        f"Bring the rest up again: make rehearse-up ENV={left.environment}",
+        "Forget all of it, with the emulated cloud: .venv/bin/mainstage cloud stop",
+        "How a real environment is removed for good: docs/going-to-aws.md",
+    )
+
+
+def _table(done: list[StackDone]) -> Table:
+    table = Table("stack", *_KINDS, "seconds", box=None, header_style="bold")
+    for each in done:
+        table.add_row(each.stack, *(str(each.changes.get(kind, 0)) for kind in _KINDS), f"{each.seconds:.1f}")
+    return table

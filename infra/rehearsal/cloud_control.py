@@ -1,0 +1,258 @@
+"""Starts, finds and stops the process of a checkout's emulated cloud."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from infra import settings
+from infra.registry.target import Target
+from infra.rehearsal import pointer
+from infra.rehearsal.pulumi_cli.cli import Cli
+from infra.rehearsal.pulumi_cli.environment import Emulated
+from infra.rehearsal.pulumi_cli.project import LAYERS, Project, make_project, project_at
+from infra.settings.load import stack_file
+
+KIND = "cloud"
+"""What the pointer file says that this is; a rehearsal that is served says nothing."""
+LOCK = pointer.FOLDER / "cloud.lock"
+"""Held by the process of a cloud as long as it lives: a process id may be another's by now, a lock may not."""
+PROJECT = "pulumi"
+"""The folder of the run folder with the pulumi project."""
+LOG = pointer.FOLDER / "cloud.log"
+START_SECONDS = 120
+STOP_SECONDS = 30
+"""How long an end may take before it is made one; model processes are asked to end first."""
+
+
+class CloudError(ValueError):
+    """The emulated cloud cannot be started, found or used; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A cloud that runs."""
+
+    root: Path
+    """The checkout that it belongs to."""
+    pid: int
+    environment: str
+    account_id: str
+    region: str
+    endpoint_url: str
+    provider_port: int
+    access_key_id: str
+    secret_access_key: str
+    directory: Path
+    """Where the pulumi project, its states and PULUMI_HOME are."""
+    token: str | None = None
+    """What the front door takes, where it takes tokens."""
+    issuer: str | None = None
+    """Whose tokens those are: the issuer that is played."""
+
+    def __str__(self) -> str:
+        return str(self.target)
+
+    @property
+    def stacks(self) -> tuple[str, ...]:
+        """Platform, then models."""
+        return tuple(f"{layer}-{self.environment}" for layer in LAYERS)
+
+    @property
+    def log(self) -> Path:
+        return self.root / LOG
+
+    @property
+    def emulated(self) -> Emulated:
+        return Emulated(self.endpoint_url, self.provider_port, self.region, self.access_key_id, self.secret_access_key)
+
+    @property
+    def project(self) -> Project:
+        return project_at(self.root, self.directory)
+
+    @property
+    def target(self) -> Target:
+        return Target(
+            self.environment,
+            self.account_id,
+            self.region,
+            self.endpoint_url,
+            access_key_id=self.access_key_id,
+            secret_access_key=self.secret_access_key,
+        )
+
+
+def find(root: Path) -> Running | None:
+    """The checkout's cloud, or None when none runs. Raises CloudError when a served rehearsal has its place."""
+    told = pointer.read(root)
+    if told is None:
+        return None
+    if told.get("kind") != KIND:
+        raise CloudError(
+            f"a rehearsal of {told['environment']} is being served from this checkout (process {told['pid']}), which "
+            "has an engine of its own and no room for another cloud: end it first, with Ctrl-C where it runs"
+        )
+    return _running(root, told) if _holds_lock(root) else None
+
+
+def found(root: Path, environment: str | None = None) -> Running:
+    """The cloud that runs, of `environment` if one is named. Raises CloudError when there is none."""
+    running = find(root)
+    if running is None:
+        raise CloudError(f"no emulated cloud runs: mainstage cloud start --env {environment or 'dev'}")
+    if environment is not None and running.environment != environment:
+        raise CloudError(_other(running, environment))
+    return running
+
+
+def start(root: Path, environment: str, port: int = 0) -> tuple[Running, bool]:
+    """The cloud of `environment`, and whether it had to be started. Returns when it answers.
+
+    Raises CloudError (another one runs, the port is in use, it did not come up), SettingsError (a broken stack file).
+    """
+    with _alone(root):
+        running = find(root)
+        if running is not None:
+            if running.environment != environment:
+                raise CloudError(_other(running, environment))
+            if port and running.endpoint_url.rpartition(":")[2] != str(port):
+                raise CloudError(
+                    f"the emulated cloud of {environment} runs already, at {running.endpoint_url}, not on port {port}: "
+                    "use it as it is, or mainstage cloud stop first (what stands in it goes with it)"
+                )
+            return running, False
+        stack = f"platform-{environment}"
+        settings.load_platform(settings.stack_config(stack_file(root, stack), root), stack, root)
+        return _running(root, _spawn(root, environment, port)), True
+
+
+def stop(root: Path) -> Running | None:
+    """Ends the checkout's cloud and returns what it was; None when none ran. All that stood in it is gone."""
+    with _alone(root):
+        running = find(root)
+        if running is None:
+            return None
+        os.kill(running.pid, signal.SIGTERM)
+        if not _ended(root, STOP_SECONDS):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(running.pid, signal.SIGKILL)
+            _ended(root, STOP_SECONDS)
+            (root / pointer.POINTER).unlink(missing_ok=True)
+            shutil.rmtree(running.directory.parent, ignore_errors=True)
+        return running
+
+
+def prepare(running: Running) -> Cli:
+    """Writes the cloud's pulumi project from the checkout's files, and makes both stacks where they are not there.
+
+    Raises PulumiMissing; the project is written then.
+    """
+    cli = Cli(make_project(running.root, running.directory), running.emulated)
+    for stack in running.stacks:
+        if not cli.exists(stack):
+            cli.select(stack)
+    return cli
+
+
+def _spawn(root: Path, environment: str, port: int) -> dict[str, Any]:
+    log_file = root / LOG
+    read_end, write_end = os.pipe()
+    command = [sys.executable, "-m", "infra.rehearsal.cloud_process", "--root", str(root), "--env", environment]
+    with log_file.open("w", encoding="utf-8") as log, os.fdopen(read_end, encoding="utf-8") as answer:
+        try:
+            process = subprocess.Popen(
+                [*command, "--port", str(port), "--ready", str(write_end)],
+                cwd=root,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[write_end],
+                start_new_session=True,
+            )
+        finally:
+            os.close(write_end)
+        try:
+            readable, _, _ = select.select([answer], [], [], START_SECONDS)
+            line = answer.readline() if readable else ""
+        except BaseException:
+            process.kill()
+            raise
+    if not line:
+        process.kill()
+        process.wait()
+        tail = "\n".join(log_file.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-12:])
+        what = "ended before it answered" if readable else f"did not answer within {START_SECONDS} s"
+        raise CloudError(f"the emulated cloud {what}; its log, {LOG}, ends with:\n{tail or '(nothing)'}")
+    told = cast(dict[str, Any], json.loads(line))
+    if "error" in told:
+        process.wait()
+        raise CloudError(told["error"])
+    return told
+
+
+def _running(root: Path, told: dict[str, Any]) -> Running:
+    return Running(
+        root=root,
+        pid=told["pid"],
+        environment=told["environment"],
+        account_id=told["account_id"],
+        region=told["region"],
+        endpoint_url=told["endpoint"],
+        provider_port=told["provider_port"],
+        access_key_id=told["access_key_id"],
+        secret_access_key=told["secret_access_key"],
+        directory=Path(told["pulumi"]),
+        token=told.get("token"),
+        issuer=told.get("issuer"),
+    )
+
+
+def _other(running: Running, environment: str) -> str:
+    return (
+        f"the emulated cloud of {running.environment} runs in this checkout, not that of {environment}, and there is "
+        f"one at a time: make rehearse-down ENV={running.environment}, or mainstage cloud stop, which forgets all that "
+        "stands in it"
+    )
+
+
+def _holds_lock(root: Path) -> bool:
+    """Whether some process is the checkout's cloud."""
+    try:
+        with (root / LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _ended(root: Path, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while _holds_lock(root):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+@contextlib.contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """One start or stop at a time; the second waits for the first."""
+    path = root / pointer.FOLDER / "cloud-start.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
