@@ -34,7 +34,7 @@ BANNED_IMPORTS = {
         "time",
     },
     "runtime": {"infra", "stacks", "policies", "tests", "pulumi", "pulumi_aws", "mainstage"},
-    "policies": {"infra", "stacks", "tests"},
+    "policies": {"infra", "stacks", "tests", "mainstage", "mainstage_runtime"},
 }
 BANNED_IN_COMPONENTS = {
     "pulumi.Config": "read settings in infra/ and pass them as arguments",
@@ -176,3 +176,12 @@ def test_library_and_runtime_exist() -> None:
     """An empty folder would let every test above pass."""
     assert len(modules(LIBRARY)) > 5
     assert modules(RUNTIME)
+    assert len(modules(POLICIES)) > 10
+
+
+@pytest.mark.parametrize("name", ["infra.settings", "mainstage", "mainstage_runtime.record", "stacks"])
+def test_policies_know_nothing_of_what_they_judge(name: str) -> None:
+    """They judge any program's stacks, and what judges shares no mistake with what is judged."""
+    assert banned_imports(f"import {name}", "x.py", BANNED_IMPORTS["policies"]) == [
+        Finding("x.py", 1, f"imports {name}")
+    ]

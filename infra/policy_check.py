@@ -1,0 +1,92 @@
+"""The policy pack in process: over the graph that a run has recorded, without a CLI and without an account.
+
+Pulumi runs the same rules with `--policy-pack policies`; docs/guides/policies.md has the three ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from infra import settings
+from infra.program import program_for
+from infra.rehearsal.engine import UNKNOWN, Registered, Result, record
+from infra.rehearsal.engine.urns import split_reference
+from policies import rules
+from policies.exceptions import read
+from policies.judging import Judge, Violation
+
+EXCEPTIONS_FILE = Path("policies") / "exceptions.yaml"
+
+_ANSWERS = {"aws:ec2/vpcEndpoint:VpcEndpoint": {"prefixListId": "pl-6da54004"}}
+"""What the recorder's made-up answers lack: a prefix list that looks like one."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One stack and what the rules found."""
+
+    stack: str
+    resources: int
+    violations: tuple[Violation, ...]
+
+
+def check(root: Path, environments: Sequence[str] = settings.ENVIRONMENTS, today: date | None = None) -> list[Checked]:
+    """Both layers of each environment, recorded from the files under `root` and judged. `today` decides which
+    exceptions have expired. Raises what the program raises."""
+    found = []
+    for environment in environments:
+        platform = recorded(root, f"platform-{environment}")
+        models = recorded(root, f"models-{environment}", platform)
+        found += [judged(result, root, today) for result in (platform, models)]
+    return found
+
+
+def recorded(root: Path, stack: str, platform: Result | None = None, *, preview: bool = False) -> Result:
+    """The graph of a stack. The models layer needs the run of its platform."""
+    config = settings.stack_config(settings.stack_file(root, stack))
+    outputs = None if platform is None else {platform.stack: platform.outputs}
+    program = program_for(stack, root)
+    return record(program, stack, config, preview=preview, answers=_ANSWERS, stack_outputs=outputs).check()
+
+
+def judged(result: Result, root: Path, today: date | None = None) -> Checked:
+    """What the rules find in the graph of a run that has ended well."""
+    today = today or date.today()
+    file = root / EXCEPTIONS_FILE
+    judge = Judge(read(file, [rule.about.name for rule in rules.RULES], today), today)
+    stack = as_stack(result.stack, result.resources)
+    return Checked(result.stack, len(stack.resources), tuple(judge.everything(stack)))
+
+
+def as_stack(name: str, registered: Iterable[Registered]) -> rules.Stack:
+    """A recorded graph as the rules see it. What was only read (`get`, a StackReference) is somebody else's."""
+    found = list(registered)
+    providers = {each.urn: each.inputs for each in found if each.type.startswith("pulumi:providers:")}
+    return rules.Stack(name, tuple(_as_resource(each, providers) for each in found if not each.external))
+
+
+def _as_resource(registered: Registered, providers: dict[str, dict[str, Any]]) -> rules.Resource:
+    reference = registered.options.provider
+    return rules.Resource(
+        urn=registered.urn,
+        type=registered.type,
+        name=registered.name,
+        properties=_plain(registered.inputs),
+        protect=registered.options.protect,
+        provider=_plain(providers.get(split_reference(reference)[0], {})) if reference else {},
+        needs=registered.options.property_dependencies,
+    )
+
+
+def _plain(value: Any) -> Any:
+    if value is UNKNOWN:
+        return rules.UNKNOWN
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return value
