@@ -100,7 +100,8 @@ def _compare(row: Row, wanted: Property, old: Any, new: Any, where: Path_) -> It
     if is_unknown(new):
         yield Change(where, "add" if old is None else "update", _replaces(row, plain, None))
         return
-    same = row.equal.get(plain)
+    # A list's elements stand at the list's own path: what says whether two lists mean the same is not for them.
+    same = None if isinstance(where[-1], int) else row.equal.get(plain)
     if same is not None and old is not None and new is not None and same(old, new):
         return
     if wanted.kind == "object":

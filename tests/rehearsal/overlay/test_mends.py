@@ -214,6 +214,20 @@ def test_the_rotation_period_of_a_key(cloud):
     assert (found["KeyRotationEnabled"], found["RotationPeriodInDays"]) == (True, 180)
 
 
+def test_a_role_keeps_the_description_that_an_update_leaves_out(cloud):
+    iam = cloud.client("iam")
+    lets = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [lets]})
+    iam.create_role(RoleName="r", AssumeRolePolicyDocument=trust, Description="said", MaxSessionDuration=7200)
+    iam.update_role(RoleName="r", MaxSessionDuration=43200)
+    role = iam.get_role(RoleName="r")["Role"]
+    assert (role["Description"], role["MaxSessionDuration"]) == ("said", 43200)
+    iam.update_role(RoleName="r", Description="otherwise")
+    role = iam.get_role(RoleName="r")["Role"]
+    assert (role["Description"], role["MaxSessionDuration"]) == ("otherwise", 3600)
+    assert code_of(iam.update_role, RoleName="none") == "NoSuchEntity"
+
+
 def test_published_messages_are_kept(cloud):
     sns = cloud.client("sns")
     topic = sns.create_topic(Name="t")["TopicArn"]

@@ -250,6 +250,19 @@ def test_group_rules_grouped_another_way_mean_the_same(engine: Driver, world: Wo
     assert engine.changed(made, vpcId=world.vpc.id, ingress=split) == {}
 
 
+def test_group_rules_that_somebody_changed_are_read_and_put_back(engine: Driver, world: World, cloud: Cloud) -> None:
+    rule = {"protocol": "tcp", "fromPort": 80, "toPort": 80, "cidrBlocks": ["10.0.0.0/24"]}
+    made = engine.create(GROUP, "g", vpcId=world.vpc.id, ingress=[rule])
+    foreign = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    cloud.client("ec2").authorize_security_group_ingress(GroupId=made.id, IpPermissions=[foreign])
+    found = engine.read(made)
+    assert found is not None
+    assert [one["fromPort"] for one in found.outputs["ingress"]] == [22, 80]
+    assert {path.split("[")[0] for path in engine.changed(found, vpcId=world.vpc.id, ingress=[rule])} == {"ingress"}
+    mended = engine.update(found, vpcId=world.vpc.id, ingress=[rule])
+    assert [one["FromPort"] for one in describe_group(cloud, mended.id)["IpPermissions"]] == [80]
+
+
 def test_group_protocol_all_with_ports_fails_at_apply_only(engine: Driver, world: World) -> None:
     rule = {"protocol": "-1", "fromPort": 80, "toPort": 80, "cidrBlocks": ["0.0.0.0/0"]}
     engine.preview(GROUP, "g", vpcId=world.vpc.id, egress=[rule])
