@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import threading
+import tomllib
 from collections.abc import Iterator
 from concurrent import futures
 from pathlib import Path
@@ -54,6 +55,14 @@ def python_of(info: Any) -> str:
             if python.exists():
                 return str(python)
     return sys.executable
+
+
+def distribution_of(folder: Path) -> str:
+    """The distribution that a plugin's folder holds, whose module is the plugin; empty where a __main__.py is."""
+    project = folder / "pyproject.toml"
+    if (folder / "__main__.py").exists() or not project.exists():
+        return ""
+    return tomllib.loads(project.read_text(encoding="utf-8")).get("project", {}).get("name", "")
 
 
 class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
@@ -118,6 +127,8 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         python, folder = python_of(request.info), request.info.program_directory or request.info.root_directory
         if request.kind == "analyzer":
             command = [python, "-u", "-m", "pulumi.policy", *request.args[:1], folder]
+        elif folder and (distribution := distribution_of(Path(folder))):
+            command = [python, "-u", "-m", "pulumi.run.plugin", distribution, *request.args]
         else:
             command = [python, "-u", folder or request.program, *request.args]
         environment = dict(entry.split("=", 1) for entry in request.env) or dict(os.environ)

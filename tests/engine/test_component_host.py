@@ -1,0 +1,166 @@
+"""The components as other languages get them: through the plugin host that the real `pulumi` starts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+from engine_world import ROOT, EngineWorld
+from other_project import cli_in
+
+from infra.rehearsal.pulumi_cli.cli import Cli
+
+GOLDEN = ROOT / "tests" / "goldens" / "schema.json"
+
+
+# -- schema ----------------------------------------------------------------------------------------------------
+
+
+def as_the_cli_prints(schema: dict[str, Any]) -> dict[str, Any]:
+    """The host's schema after the CLI has read and written it.
+
+    The CLI writes an empty `config` and leaves out an empty `dependencies`
+    (https://github.com/pulumi/pulumi/blob/v3.259.0/pkg/codegen/schema/schema.go, MarshalSpec). The Python host repeats
+    a list's or map's description at its elements, where Pulumi's types have no place for one.
+    """
+    assert schema["dependencies"] == []
+    bare = _without_descriptions_of_elements({key: value for key, value in schema.items() if key != "dependencies"})
+    return {**bare, "config": {}}
+
+
+def _without_descriptions_of_elements(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    found = {key: _without_descriptions_of_elements(inner) for key, inner in value.items()}
+    for key in ("items", "additionalProperties"):
+        if value.get("type") in ("array", "object") and isinstance(found.get(key), dict):
+            repeated = found[key].pop("description", value.get("description"))
+            assert repeated == value.get("description")
+    return found
+
+
+def test_the_schema_is_the_golden_one(world: EngineWorld, tmp_path: Path) -> None:
+    """`pulumi package get-schema components`, from the repository's root."""
+    done = cli_in(ROOT, world, tmp_path).run("package", "get-schema", "./components")
+    assert json.loads(done.stdout) == as_the_cli_prints(json.loads(GOLDEN.read_text(encoding="utf-8")))
+
+
+# -- hooks -----------------------------------------------------------------------------------------------------
+
+COMPONENT = """
+    from pathlib import Path
+    from typing import Optional, TypedDict
+
+    import pulumi
+    import pulumi_aws as aws
+    from pulumi.provider.experimental import component_provider_host
+
+
+    class WatchedArgs(TypedDict):
+        topic_name: str
+        ledger: str
+        verdict: str
+
+
+    class Watched(pulumi.ComponentResource):
+        topic_arn: pulumi.Output[str]
+
+        def __init__(self, name: str, args: WatchedArgs, opts: Optional[pulumi.ResourceOptions] = None):
+            super().__init__("watched:index:Watched", name, {}, opts)
+
+            def write(moment: str, text: str) -> None:
+                with Path(args["ledger"]).open("a") as ledger:
+                    ledger.write(f"{moment} {text}\\n")
+
+            def before(hook: pulumi.ResourceHookArgs) -> None:
+                write("before", hook.new_inputs["name"])
+
+            def after(hook: pulumi.ResourceHookArgs) -> None:
+                write("after", hook.new_outputs["arn"])
+                if args["verdict"] == "bad":
+                    raise Exception(f"{hook.name} is not what was asked for")
+
+            hooks = pulumi.ResourceHookBinding(
+                before_create=[pulumi.ResourceHook(f"{name}-before", before)],
+                after_create=[pulumi.ResourceHook(f"{name}-after", after)],
+            )
+            topic = aws.sns.Topic(
+                f"{name}-topic", name=args["topic_name"], opts=pulumi.ResourceOptions(parent=self, hooks=hooks)
+            )
+            self.topic_arn = topic.arn
+            self.register_outputs({"topic_arn": self.topic_arn})
+
+
+    if __name__ == "__main__":
+        component_provider_host(name="watched", components=[Watched])
+"""
+CONSUMER = """
+    import pulumi
+    import pulumi_aws as aws
+
+
+    class Watched(pulumi.ComponentResource):
+        def __init__(self, name, properties, opts=None):
+            super().__init__("watched:index:Watched", name, {**properties, "topicArn": None}, opts, remote=True)
+
+
+    config = pulumi.Config()
+    here = aws.Provider("here", region="eu-west-1")
+    watched = Watched(
+        "orders",
+        {"topicName": "orders", "ledger": config.require("ledger"), "verdict": config.require("verdict")},
+        pulumi.ResourceOptions(providers={"aws": here}),
+    )
+    pulumi.export("topic_arn", watched.topicArn)
+"""
+
+
+@pytest.fixture
+def consumer(world: EngineWorld, tmp_path: Path) -> Cli:
+    """A program that uses a component of another package by its token, as any language would."""
+    package, program = tmp_path / "watched", tmp_path / "consumer"
+    for folder, source in ((package, COMPONENT), (program, CONSUMER)):
+        folder.mkdir()
+        (folder / "__main__.py").write_text(dedent(source))
+        (folder / ".venv").symlink_to(ROOT / ".venv")
+    runtime = "runtime: {name: python, options: {toolchain: pip, virtualenv: .venv}}\n"
+    (package / "PulumiPlugin.yaml").write_text(runtime)
+    plugins = "plugins: {providers: [{name: watched, path: ../watched}]}\n"
+    (program / "Pulumi.yaml").write_text(f"name: consumer\n{runtime}{plugins}")
+    (program / "Pulumi.test.yaml").write_text(f"config: {{'consumer:ledger': {tmp_path}/ledger}}\n")
+    cli = cli_in(program, world, tmp_path)
+    cli.select("test")
+    return cli
+
+
+def ledger(cli: Cli) -> list[str]:
+    path = cli.project.folder.parent / "ledger"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def topics(world: EngineWorld) -> list[str]:
+    return [topic["TopicArn"] for topic in world.client("sns").list_topics()["Topics"]]
+
+
+def test_a_component_s_hooks_run_in_its_host(world: EngineWorld, consumer: Cli) -> None:
+    arn = f"arn:aws:sns:eu-west-1:{world.cloud.account_id}:orders"
+    consumer.preview("test", "--config", "verdict=good")
+    assert (ledger(consumer), topics(world)) == ([], []), "a preview creates nothing, so no hook of a creation ran"
+    consumer.up("test", "--config", "verdict=good")
+    assert ledger(consumer) == ["before orders", f"after {arn}"]
+    assert topics(world) == [arn]
+    assert consumer.outputs("test") == {"topic_arn": arn}
+    urns = [resource["urn"] for resource in consumer.state("test")["deployment"]["resources"]]
+    assert "urn:pulumi:test::consumer::watched:index:Watched$aws:sns/topic:Topic::orders-topic" in urns
+
+
+def test_a_hook_that_raises_fails_the_update(world: EngineWorld, consumer: Cli) -> None:
+    done = consumer.try_run("up", "--yes", "--skip-preview", "--stack", "test", "--config", "verdict=bad")
+    assert done.code != 0
+    assert 'after hook "orders-after" failed' in done.told
+    assert "orders-topic is not what was asked for" in done.told
+    assert [line.partition(" ")[0] for line in ledger(consumer)] == ["before", "after"]
+    assert len(topics(world)) == 1, "an after hook comes too late to keep the resource from being made"
