@@ -13,6 +13,7 @@ from typing import Any
 
 import jmespath
 from botocore.exceptions import ClientError
+from jmespath.exceptions import JMESPathError
 
 from infra.recover.decide import BUSY, FAILED, READY, Found
 from infra.recover.operations import Operation
@@ -78,7 +79,9 @@ class Rule:
     """Statuses, in small letters. What is on its way out is not there."""
     remove: Remove | None = None
     every: Look | None = None
-    """Lists all of the type in the account, for what no state knows."""
+    """Lists all of the type in the account, whole or by name, for what no state knows."""
+    left_out: bool = False
+    """The provider leaves one that AWS could not make out of the state."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,10 @@ def filled(template: Any, scope: Mapping[str, Any]) -> Any:
         return [filled(item, scope) for item in template]
     if not isinstance(template, str) or not template.startswith("="):
         return template
-    found = value(template[1:], scope)
+    try:
+        found = value(template[1:], scope)
+    except JMESPathError:  # a part of a text has no value
+        found = None
     if found is None:
         raise CannotLook(f"the operation records no {template[1:].removeprefix('asked.')} to look by")
     return found

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 import re
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from infra.rehearsal.pointer import alive
 
 _LOCKED = "the stack is currently locked by"
 _LINE = re.compile(r"created by (?P<user>\S+)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<at>\S+)")
@@ -48,17 +49,6 @@ def locks_of(backend_url: str, stack: str) -> list[Lock]:
         content = json.loads(file.read_text(encoding="utf-8"))
         held.append(Lock(content["username"], content["hostname"], content["pid"], content["timestamp"]))
     return held
-
-
-def alive(pid: int) -> bool:
-    """Whether a process of this machine has the number; it need not be the one that made the lock."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def left_behind(

@@ -14,7 +14,7 @@ import shlex
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,9 +22,10 @@ from botocore.exceptions import ClientError
 
 from infra.recover.decide import Decision, Found, chosen, decide
 from infra.recover.edit import edited
-from infra.recover.finding import CannotLook, Place, ask, filled, find
+from infra.recover.finding import CannotLook, Place, ask, find
 from infra.recover.locks import Lock, left_behind, locks_in, locks_of
 from infra.recover.operations import CREATING, Operation, accounts_of, ids_of, operations_of, resources_of
+from infra.recover.orphans import delete, orphans
 from infra.recover.rules import RULES
 from infra.registry.target import Target
 
@@ -70,7 +71,8 @@ class Recovered:
     stack: str
     decisions: tuple[Decision, ...] = ()
     acted: bool = False
-    said: tuple[str, ...] = field(default=())
+    state: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """The exported state: as it is now."""
 
     @property
     def open(self) -> tuple[Decision, ...]:
@@ -82,18 +84,21 @@ class Recovered:
 
 
 def recover_before(pulumi: Pulumi, stack: str, target: Target, say: Say) -> Recovered:
-    """Call it before every preview, up, refresh and destroy. Says nothing when nothing is pending.
+    """Call it before every preview, up, refresh and destroy. Says nothing when nothing is left of an earlier one.
 
     Raises Unresolved when a person has to decide first, or when another update runs.
     """
-    return recover(pulumi, stack, target, say)
+    recovered = recover(pulumi, stack, target, say)
+    for each in orphans(recovered.state, target, left_out=True):
+        say(str(each))
+    return recovered
 
 
 def plan(pulumi: Pulumi, stack: str, target: Target, answers: Mapping[str, str] | None = None) -> Recovered:
     """What would be done; nothing is. Raises Unresolved when an update runs, or the state is another account's."""
     _own_lock(pulumi, stack)
     state = state_of(pulumi, stack)
-    return Recovered(stack, tuple(_decided(state, stack, target, answers or {})))
+    return Recovered(stack, tuple(_decided(state, stack, target, answers or {})), state=state)
 
 
 def recover(
@@ -114,7 +119,7 @@ def recover(
     state = state_of(pulumi, stack)
     operations = operations_of(state)
     if not operations:
-        return Recovered(stack)
+        return Recovered(stack, state=state)
     say(f"{stack}: an update was interrupted, {len(operations)} operations are open")
     decisions = _waited_for(state, stack, target, answers or {}, say, wait_seconds)
     for each in decisions:
@@ -122,7 +127,8 @@ def recover(
     result = Recovered(stack, tuple(decisions), acted=True)
     if result.open:
         raise Unresolved(what_to_do(result), result.open)
-    _write(pulumi, stack, edited(state, decisions), say)
+    result = replace(result, state=edited(state, decisions))
+    _write(pulumi, stack, result.state, say)
     for each in decisions:
         if each.act == "remove":
             _remove(each, target, say)
@@ -255,11 +261,8 @@ def _unlock(pulumi: Pulumi, stack: str, say: Say) -> None:
 def _remove(decision: Decision, target: Target, say: Say) -> None:
     """Deletes what AWS could not make. The state has forgotten it by then: what fails here is found as an orphan."""
     rule = RULES[decision.operation.type]
-    assert rule.remove is not None
     place = Place(target.client, target.account_id, target.region)
     scope = {"asked": decision.operation.inputs, "account": target.account_id, "region": target.region}
     for thing in ask(rule.look, scope, place):
-        getattr(target.client(rule.remove.service), rule.remove.call)(
-            **filled(rule.remove.arguments, {**scope, "found": thing})
-        )
+        delete(rule, {**scope, "found": thing}, target)
         say(f"removed {decision.operation} {decision.id}")

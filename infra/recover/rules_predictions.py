@@ -42,12 +42,10 @@ HTTP_APIS: Mapping[str, Rule] = {
         "get_integrations",
         "IntegrationId",
         {
-            "integrationMethod": "IntegrationMethod",
             "integrationType": "IntegrationType",
             "integrationUri": "IntegrationUri",
             "payloadFormatVersion": "PayloadFormatVersion",
         },
-        late=frozenset({"integrationMethod"}),
     ),
     "aws:apigatewayv2/route:Route": _of_api("get_routes", "RouteId", {"routeKey": "RouteKey"}),
     "aws:apigatewayv2/stage:Stage": _of_api("get_stages", "StageName", {"name": "StageName"}, tags="Tags"),
@@ -130,7 +128,8 @@ DELIVERY: Mapping[str, Rule] = {
         busy=frozenset({"creating"}),
         failed=frozenset({"creating_failed"}),
         gone=frozenset({"deleting"}),
-        every=Look(_FIREHOSE, "list_delivery_streams", {}, "DeliveryStreamNames[].{DeliveryStreamName: @}"),
+        every=Look(_FIREHOSE, "list_delivery_streams", {}, "DeliveryStreamNames"),
+        left_out=True,
         remove=Remove(
             _FIREHOSE,
             "delete_delivery_stream",

@@ -15,13 +15,6 @@ RIGHTS: Mapping[str, Rule] = {
         "found.RoleName",
         tags=Look("iam", "list_role_tags", {"RoleName": "=found.RoleName"}, "Tags", _NO_ENTITY),
         named=True,
-        every=Look("iam", "list_roles", {}, "Roles[?!starts_with(Path, '/aws-')]"),
-        remove=Remove(
-            "iam",
-            "delete_role",
-            {"RoleName": "=found.RoleName"},
-            "join('', ['aws iam delete-role --role-name ', found.RoleName])",
-        ),
     ),
     "aws:iam/policy:Policy": Rule(
         Look(

@@ -51,7 +51,8 @@ SERVING: Mapping[str, Rule] = {
         busy=frozenset({"creating", "updating", "systemupdating", "rollingback"}),
         failed=frozenset({"failed"}),
         gone=frozenset({"deleting"}),
-        every=Look("sagemaker", "list_endpoints", {}, "Endpoints"),
+        every=Look("sagemaker", "list_endpoints", {}, "Endpoints[].EndpointName"),
+        left_out=True,
         remove=Remove(
             "sagemaker",
             "delete_endpoint",
