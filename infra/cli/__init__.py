@@ -10,7 +10,7 @@ from importlib.metadata import version
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.cli import catalog, cloud, model, predict, predictions, rehearse, rehearse_layers
+from infra.cli import catalog, cloud, model, predict, predictions, recover, rehearse, rehearse_layers
 from infra.cli.arguments import AnyArgument
 from infra.cli.output import console, document, fail
 
@@ -29,6 +29,7 @@ app.command("rehearse")(rehearse.rehearse)
 app.command("up")(rehearse.up)
 app.command("rehearse-up")(rehearse_layers.rehearse_up)
 app.command("rehearse-down")(rehearse_layers.rehearse_down)
+app.command("recover")(recover.recover)
 app.command("predict", cls=AnyArgument)(predict.predict)
 app.add_typer(cloud.app, name="cloud")
 app.add_typer(model.app, name="model")

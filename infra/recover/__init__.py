@@ -1,5 +1,5 @@
 """Finds what a killed update left half done, and clears it up before the next one makes it a second time."""
 
-from infra.recover.recover import Pulumi, Recovered, Unresolved, plan, recover, recover_before
+from infra.recover.flow import Pulumi, Recovered, Unresolved, plan, recover, recover_before, what_to_do
 
-__all__ = ["Pulumi", "Recovered", "Unresolved", "plan", "recover", "recover_before"]
+__all__ = ["Pulumi", "Recovered", "Unresolved", "plan", "recover", "recover_before", "what_to_do"]

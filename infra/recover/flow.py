@@ -126,7 +126,7 @@ def recover(
         say(str(each))
     result = Recovered(stack, tuple(decisions), acted=True)
     if result.open:
-        raise Unresolved(what_to_do(result), result.open)
+        raise Unresolved(what_to_do(result, target), result.open)
     result = replace(result, state=edited(state, decisions))
     _write(pulumi, stack, result.state, say)
     for each in decisions:
@@ -136,16 +136,19 @@ def recover(
     return result
 
 
-def what_to_do(recovered: Recovered) -> str:
+def what_to_do(recovered: Recovered, target: Target) -> str:
     """The words for a person whose decision is wanted."""
+    where = "" if target.emulated else f" --target {target.environment} --profile {target.profile}"
+    command = f"mainstage recover --stack {recovered.stack}{where} --yes"
     lines = [f"{recovered.stack}: nothing is brought up before these are decided"]
     for each in recovered.open:
         lines.append(f"- {each}")
-        if each.act == "refuse":
-            take = each.candidates[0] if each.candidates else "ID"
-            command = f"mainstage recover --stack {recovered.stack}"
-            lines.append(f"  it is this stack's: {command} --take {shlex.quote(f'{each.operation.urn}={take}')}")
-            lines.append(f"  it is not, or you deleted it: {command} --forget {shlex.quote(each.operation.urn)}")
+        if each.act == "wait":
+            lines.append(f"  when AWS is done: {command}")
+            continue
+        take = each.candidates[0] if each.candidates else "ID"
+        lines.append(f"  it is this stack's: {command} --take {shlex.quote(f'{each.operation.urn}={take}')}")
+        lines.append(f"  it is not, or you have deleted it: {command} --forget {shlex.quote(each.operation.urn)}")
     return "\n".join(lines)
 
 
@@ -195,9 +198,7 @@ def _decided(state: Mapping[str, Any], stack: str, target: Target, answers: Mapp
     operations = operations_of(state)
     unknown = sorted(set(answers) - {each.urn for each in operations})
     if unknown:
-        raise Unresolved(
-            f"{stack}: no operation is open for {', '.join(unknown)}; see mainstage recover --stack {stack}"
-        )
+        raise Unresolved(f"{stack}: no operation is open for {', '.join(unknown)}; see mainstage recover")
     return [chosen(_decide(each, state, live.get(each.urn), place), answers) for each in operations]
 
 

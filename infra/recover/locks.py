@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from infra.rehearsal.pointer import alive
 
@@ -41,11 +42,12 @@ def locks_in(told: str) -> list[Lock]:
 
 def locks_of(backend_url: str, stack: str) -> list[Lock]:
     """The locks of a stack in a backend of files; none that can be seen so in any other."""
-    folder = backend_url.removeprefix("file://")
-    if folder == backend_url:
+    parts = urlsplit(backend_url)
+    if parts.scheme != "file":
         return []
+    folder = Path(unquote(parts.netloc + parts.path)).expanduser()
     held = []
-    for file in sorted((Path(folder) / ".pulumi" / "locks").glob(f"*/*/{stack}/*.json")):
+    for file in sorted((folder / ".pulumi" / "locks").glob(f"*/*/{stack}/*.json")):
         content = json.loads(file.read_text(encoding="utf-8"))
         held.append(Lock(content["username"], content["hostname"], content["pid"], content["timestamp"]))
     return held
