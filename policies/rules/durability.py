@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .resource import UNKNOWN, Resource, items
-from .rule import About, Problem, ResourceRule, must_be
+from .rule import About, Problem, ResourceRule, must_be, must_be_given
 
 LEAST_LOG_DAYS = {"dev": 1, "staging": 14, "prod": 90}
 """Days that log entries are kept at least, by environment."""
@@ -38,6 +38,12 @@ def _retention(resource: Resource) -> Iterator[Problem]:
     if days is not UNKNOWN and (not isinstance(days, int | float) or days < least):
         allowed = f"{least} days or more in {resource.environment}; neither 0 nor left out, which is for ever"
         yield Problem("retentionInDays", days, allowed)
+
+
+def _function_logs(resource: Resource) -> Iterator[Problem]:
+    yield from must_be_given(
+        resource, "loggingConfig", "logGroup", allowed="the name of a log group that the program makes"
+    )
 
 
 def _lifecycle(resource: Resource) -> Iterator[Problem]:
@@ -100,6 +106,16 @@ RULES = (
         ),
         ("aws:cloudwatch/logGroup:LogGroup",),
         _retention,
+    ),
+    ResourceRule(
+        About(
+            "function-logs-kept",
+            "A function writes to a log group that the program has made.",
+            "Lambda makes one by itself otherwise: without encryption, without an end, and it outlives the function.",
+            "set loggingConfig.logGroup to a LogGroup with retention and key",
+        ),
+        ("aws:lambda/function:Function",),
+        _function_logs,
     ),
     ResourceRule(
         About(

@@ -65,15 +65,6 @@ def _chart(resource: Resource) -> Iterator[Problem]:
         yield Problem("version", version, "one version, such as 2.17.2; no range")
 
 
-def _runtime(resource: Resource) -> Iterator[Problem]:
-    if resource.get("packageType") in (None, "Zip"):
-        yield from (
-            Problem(key, None, "a value of its own: AWS's 3 s and 128 MiB fit nothing by design")
-            for key in ("timeout", "memorySize")
-            if resource.get(key) is None
-        )
-
-
 RULES = (
     ResourceRule(
         About(
@@ -104,15 +95,5 @@ RULES = (
         ),
         ("kubernetes:helm.sh/v3:Release",),
         _chart,
-    ),
-    ResourceRule(
-        About(
-            "function-limits-written",
-            "A function's time-out and memory are written out.",
-            "What AWS puts in their place when left out (3 s, 128 MiB) cuts requests off under load.",
-            "set timeout and memorySize",
-        ),
-        ("aws:lambda/function:Function",),
-        _runtime,
     ),
 )

@@ -17,6 +17,9 @@ class Unknown:
     def __repr__(self) -> str:
         return "<unknown>"
 
+    def __deepcopy__(self, memo: object) -> Unknown:
+        return self  # there is one, and it is compared with `is`
+
     def __bool__(self) -> bool:
         raise TypeError("an unknown value is neither true nor false: compare it with UNKNOWN first")
 

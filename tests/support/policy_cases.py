@@ -213,6 +213,7 @@ CASES = (
     Case("log-retention", models("iris-route-logs"), "retentionInDays", 30),
     Case("log-retention", models("iris-route-logs"), "retentionInDays", 0),
     Case("log-retention", models("iris-route-logs"), "retentionInDays", REMOVED),
+    Case("function-logs-kept", models("iris-route-function"), "loggingConfig", REMOVED, "loggingConfig.logGroup"),
     Case("deletion-protected", platform("capture-bucket"), "protect", False, "protect (resource option)"),
     Case("deletion-protected", models("iris-endpoint-endpoint"), "protect", False, "protect (resource option)"),
     Case("no-forced-deletion", platform("capture-bucket"), "forceDestroy", True),
@@ -310,8 +311,6 @@ CASES = (
     Case("repository-immutable", platform("registry-repository"), "imageScanningConfiguration.scanOnPush", False),
     Case("chart-pinned", _chart, "version", "^2.17"),
     Case("chart-pinned", _chart, "version", REMOVED),
-    Case("function-limits-written", models("iris-route-function"), "timeout", REMOVED),
-    Case("function-limits-written", models("iris-route-function"), "memorySize", REMOVED),
     Case("queue-dead-letters", models("iris-log-spool"), "redrivePolicy", REMOVED),
 )
 """Of rules that look at one resource."""
