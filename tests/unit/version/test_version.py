@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from infra.settings import ENVIRONMENTS, LAYERS, stack_config, stack_file
 from infra.version import RELEASE, ReleaseMismatch, check_release
 
 
@@ -31,3 +33,15 @@ def test_another_release_is_refused_with_the_way_out(pinned: str) -> None:
 @pytest.mark.parametrize("project", ["pyproject.toml", "components/pyproject.toml"])
 def test_the_packages_carry_the_release(root: Path, project: str) -> None:
     assert tomllib.loads((root / project).read_text(encoding="utf-8"))["project"]["version"] == RELEASE
+
+
+@pytest.mark.parametrize("stack", [f"{layer}-{environment}" for environment in ENVIRONMENTS for layer in LAYERS])
+def test_the_stack_files_are_pinned_to_it(root: Path, stack: str) -> None:
+    assert stack_config(stack_file(root, stack))["mainstage:release"] == RELEASE
+
+
+def test_the_changelog_tells_what_is_in_it(root: Path) -> None:
+    lines = (root / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()
+    sections = [line for line in lines if line.startswith("## ")]
+    assert sections[0] == "## Unreleased"
+    assert re.fullmatch(rf"## {re.escape(RELEASE)} - \d{{4}}-\d\d-\d\d", sections[1])
