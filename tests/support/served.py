@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import warm
+
 from infra.registry.target import Target, rehearsal
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,10 +40,8 @@ class Served:
 
 
 def mainstage(root: Path, *words: str, timeout_seconds: float = 120) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "infra.cli", *words]
-    return subprocess.run(
-        command, cwd=root, env=plain_environment(), capture_output=True, text=True, timeout=timeout_seconds
-    )
+    """Runs a command line in a checkout, in a process of its own."""
+    return warm.run(root, words, plain_environment(), timeout_seconds)
 
 
 def plain_environment() -> dict[str, str]:

@@ -68,17 +68,18 @@ class DoorSession(boto3.Session):
         )
         self._handle = handle
         self._making = threading.Lock()
-        self._clients: dict[tuple[str, str], Any] = {}
+        self._clients: dict[tuple[str, str, Config], Any] = {}
         self.events.register_first("before-send", self._send)
 
     def client(self, service_name: Any, region_name: str | None = None, *more: Any, **options: Any) -> Any:
-        """A client of the service. Made once for each service and region, anew when other options are given."""
+        """A client of the service. Made once for each service, region and Config, anew when other options are given."""
         with self._making:
+            config = options.pop("config", None) or IN_PROCESS_CONFIG
             if more or options:
-                return super().client(service_name, region_name, *more, **{"config": IN_PROCESS_CONFIG, **options})
-            key = (str(service_name), region_name or str(self.region_name))
+                return super().client(service_name, region_name, *more, config=config, **options)
+            key = (str(service_name), region_name or str(self.region_name), config)
             if key not in self._clients:
-                self._clients[key] = super().client(*key, config=IN_PROCESS_CONFIG)
+                self._clients[key] = super().client(key[0], key[1], config=config)
             return self._clients[key]
 
     def _send(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:

@@ -17,6 +17,8 @@ from urllib.parse import parse_qs, parse_qsl, quote, urlsplit
 
 from botocore.exceptions import UnknownServiceError
 from botocore.utils import parse_timestamp
+from moto.core import utils as moto_utils
+from moto.core.loaders import create_loader
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import Request
 from moto.core.routing import get_service_router
@@ -26,6 +28,9 @@ from werkzeug.exceptions import NotFound
 
 from infra.rehearsal.cloud.api import AwsError, HttpRequest
 from infra.rehearsal.cloud.payload import unwrapped
+
+# One loader for all of moto's models: each new one would list every directory of botocore's first.
+moto_utils.create_loader = functools.cache(create_loader)  # pyright: ignore[reportPrivateImportUsage]
 
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/(\d{8})/([^/,\s]+)/([^/,\s]+)/aws4_request")
 _SERVICES_BY_SIGNING_NAME = {

@@ -49,21 +49,17 @@ def run(
             outcome[0] = error
 
     thread = threading.Thread(target=context.run, args=(body,), name=f"pulumi-{settings.stack}")
-    gc.freeze()  # collecting garbage, below too, need not look at what was there before
+    thread.start()
     try:
-        thread.start()
-        try:
-            thread.join()
-        except BaseException:
-            interrupt()
-            thread.join()
-            raise
-        error = outcome[0]
-        if error is not None:
-            _tidy_up(error)
-        return error
-    finally:
-        gc.unfreeze()
+        thread.join()
+    except BaseException:
+        interrupt()
+        thread.join()
+        raise
+    error = outcome[0]
+    if error is not None:
+        _tidy_up(error)
+    return error
 
 
 def _run(program: Program, settings: Settings, secret_keys: Sequence[str], monitor: Any, engine: Any) -> None:
