@@ -160,9 +160,11 @@ def prepare(running: Running) -> Cli:
     Raises PulumiMissing; the project is written then.
     """
     cli = Cli(make_project(running.root, running.directory), running.emulated)
-    for stack in running.stacks:
-        if not cli.exists(stack):
-            cli.select(stack)
+    missing = [stack for stack in running.stacks if not cli.exists(stack)]
+    for stack in missing:
+        cli.select(stack)
+    if missing:  # pulumi has put the numbers of their files into quotes
+        make_project(running.root, running.directory)
     return cli
 
 

@@ -11,7 +11,10 @@ from typing import Any
 from infra import settings
 from infra.catalog import Model, check_recorded, load_catalog
 from infra.front_door import front_door_url
+from infra.recover import recover_before
 from infra.registry.registry import Registry
+from infra.registry.retire import retire
+from infra.registry.target import Target
 from infra.rehearsal import cloud_control, traffic
 from infra.rehearsal.cloud.model_host import PresetEnvironments
 from infra.rehearsal.cloud_control import CloudError, Running
@@ -21,6 +24,8 @@ from infra.rehearsal.pulumi_cli.cli import Cli, PulumiFailed, find
 from infra.rehearsal.registering import Registering, folder_of, served
 from infra.rehearsal.update import check_registered
 from infra.settings.load import stack_file
+
+MODEL_PACKAGE_GROUP = "aws:sagemaker/modelPackageGroup:ModelPackageGroup"
 
 Say = Callable[[str], None]
 """Takes a line that a person should read; not progress."""
@@ -89,10 +94,10 @@ def up(root: Path, environment: str, tell: Tell, say: Say) -> Stood:
     _check_issuer(running)
     cli = cloud_control.prepare(running)
     platform, models = running.stacks
-    done = [_up(cli, platform, tell, say)]
+    done = [_up(cli, platform, running.target, tell, say)]
     registered = _register(running, list(served(catalog)), tell)
     check_registered(root, running.target)
-    done.append(_up(cli, models, tell, say))
+    done.append(_up(cli, models, running.target, tell, say))
     url = front_door_url(running.target)
     return Stood(running, done, registered, url, _try_it(running, served(catalog)))
 
@@ -109,29 +114,43 @@ def down(root: Path, environment: str, tell: Tell, say: Say) -> Left:
     cli = cloud_control.prepare(running)
     done, remaining = [], []
     for stack in reversed(running.stacks):
-        done.append(_destroy(cli, stack, tell, say))
+        if stack == running.stacks[0]:
+            _empty_groups(cli, running, stack, say)
+        done.append(_destroy(cli, stack, running.target, tell, say))
         remaining += told.remaining(stack, cli.state(stack))
     if not remaining:
         cloud_control.stop(root)
     return Left(environment, done, remaining, cloud_stopped=not remaining)
 
 
-def _up(cli: Cli, stack: str, tell: Tell, say: Say) -> StackDone:
+def _empty_groups(cli: Cli, running: Running, stack: str, say: Say) -> None:
+    """Takes the versions out of model package groups that may go: SageMaker deletes none that lists any. Protected
+    ones keep theirs."""
+    for each in told.resources(cli.state(stack)):
+        if each["type"] != MODEL_PACKAGE_GROUP or each.get("protect"):
+            continue
+        model = each["outputs"]["modelPackageGroupName"].removeprefix(f"{running.environment}-")
+        if versions := retire(running.target, model):
+            numbers = ", ".join(sorted(versions))
+            say(f"{model}: took version {numbers} out of the registry's list, whose group goes only when it is empty")
+
+
+def _up(cli: Cli, stack: str, target: Target, tell: Tell, say: Say) -> StackDone:
     # The rest goes on when one endpoint refuses; the command still ends with an error.
-    return _work(cli, stack, ("up", "--yes", "--skip-preview", "--continue-on-error"), tell, say)
+    return _work(cli, stack, target, ("up", "--yes", "--skip-preview", "--continue-on-error"), tell, say)
 
 
-def _destroy(cli: Cli, stack: str, tell: Tell, say: Say) -> StackDone:
-    return _work(cli, stack, ("destroy", "--yes", "--skip-preview", "--exclude-protected"), tell, say)
+def _destroy(cli: Cli, stack: str, target: Target, tell: Tell, say: Say) -> StackDone:
+    return _work(cli, stack, target, ("destroy", "--yes", "--skip-preview", "--exclude-protected"), tell, say)
 
 
-def _work(cli: Cli, stack: str, command: tuple[str, ...], tell: Tell, say: Say) -> StackDone:
+def _work(cli: Cli, stack: str, target: Target, command: tuple[str, ...], tell: Tell, say: Say) -> StackDone:
     """Runs one command that changes a stack, after what an earlier one left behind was cleared up."""
     layer = stack.partition("-")[0]
     tell(Progress(layer))
     started = time.perf_counter()
     locks.free(cli.project, stack, say)
-    recover_before(cli, stack, say)
+    recover_before(cli, stack, target, say)
 
     def on_line(line: str) -> None:
         if step := told.step(line):
@@ -146,10 +165,6 @@ def _work(cli: Cli, stack: str, command: tuple[str, ...], tell: Tell, say: Say) 
             f"What was done stays done. Mend it, then: {again} ENV={stack.partition('-')[2]}"
         ) from error
     return StackDone(stack, told.changes(done.stdout), round(time.perf_counter() - started, 1))
-
-
-def recover_before(cli: Cli, stack: str, say: Say) -> None:
-    """Settles what an interrupted update left pending in the stack's state, before anything else is done to it."""
 
 
 def _register(running: Running, models: list[Model], tell: Tell) -> list[str]:

@@ -36,7 +36,12 @@ def watch():
     timer = threading.Timer(grace, send, [signal.SIGKILL])
     timer.daemon = True
     timer.start()
+def reap():
+    # What it leaves running would hold the other end of its lines.
+    child.wait()
+    send(signal.SIGKILL)
 threading.Thread(target=watch, daemon=True).start()
+threading.Thread(target=reap, daemon=True).start()
 signal.signal(signal.SIGTERM, lambda *_: send(signal.SIGKILL))
 signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 heard = True
@@ -47,7 +52,6 @@ while block := child.stdout.read1():
     except OSError:
         heard = False
 code = child.wait()
-send(signal.SIGKILL)
 os._exit(code if code >= 0 else 128 - code)
 """
 

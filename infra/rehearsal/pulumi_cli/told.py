@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -35,10 +36,13 @@ def changes(output: str) -> dict[str, int]:
 
 
 def diagnostics(output: str) -> str:
-    """The part of a failed command's output that says why: from "Diagnostics:" on, or the end of it."""
+    """The part of a failed command's output that says why: what stands under "Diagnostics:", or the end of it."""
     lines = output.strip().splitlines()
     starts = [number for number, line in enumerate(lines) if line.startswith("Diagnostics:")]
-    return "\n".join(lines[starts[-1] + 1 :] if starts else lines[-20:]).strip("\n")
+    if not starts:
+        return "\n".join(lines[-20:])
+    told = itertools.takewhile(lambda line: not line or line[0] == " ", lines[starts[-1] + 1 :])
+    return "\n".join(told).strip("\n")
 
 
 @dataclass(frozen=True)
