@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pulumi
+
 from infra.rehearsal.engine import urns
 from infra.rehearsal.engine.resource_state import ResourceState
 from infra.rehearsal.engine.results import Result, RunFailed, Step
@@ -115,7 +117,7 @@ class Run:
         if isinstance(result.error, RunFailed):
             failures = [(failure.urn, failure.message) for failure in result.error.failures]
         else:
-            failures = [] if result.error is None else [("", _last_line(result.error))]
+            failures = [] if result.error is None else [("", _words(result.error))]
         return cls(
             steps=tuple(result.steps),
             flags={each.urn: {name: getattr(each.options, name) for name, _ in _FLAGS} for each in result.resources},
@@ -258,9 +260,9 @@ def _bared(before: Sequence[ResourceState], run: Run) -> Iterator[Loss]:
                 yield Loss(item.urn, f"would no longer be {words}, but {SERVES_OR_STORES[item.type]}")
 
 
-def _last_line(error: BaseException) -> str:
-    """The SDK puts what it was doing before what went wrong."""
-    return str(error).strip().rpartition("\n")[2]
+def _words(error: BaseException) -> str:
+    """What a person is told. The SDK puts what it was doing before what went wrong; our own errors say what it is."""
+    return str(error) if isinstance(error, pulumi.RunError) else str(error).strip().rpartition("\n")[2]
 
 
 def _stack(before: Sequence[ResourceState]) -> str:

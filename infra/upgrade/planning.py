@@ -57,10 +57,16 @@ def _plan(release: Release, stack: str, programs: Programs, exports: dict[str, M
     # Protection would end the preview at the first loss; the judge looks at it, and at all losses.
     engine.state.keep(stack, [replace(item, protect=False) for item in before])
     run = Run.of(engine.preview(stack, programs(stack, release.folder), config, refresh=False))
-    # What an update leaves open is as it was: none of it decides which resources there are.
-    known = {name: value for name, value in run.outputs.items() if not contains_unknown(value)}
-    exports[stack] = {**stack_outputs(before), **known}
+    exports[stack] = _exported(run, stack_outputs(before))
     return run
+
+
+def _exported(run: Run, before: Mapping[str, Any]) -> dict[str, Any]:
+    """What the stack would export. A value that an update leaves open is as it was: none decides which resources there
+    are. A plan that failed exports what it did."""
+    if run.failures:
+        return dict(before)
+    return {name: before.get(name, value) if contains_unknown(value) else value for name, value in run.outputs.items()}
 
 
 def _who_am_i(account_id: str, region: str) -> DoorSession:

@@ -163,11 +163,6 @@ def _text(stack: str, records: Sequence[Mapping[str, Any]]) -> str:
 def read_stack(release: Release, stack: str) -> list[ResourceState]:
     """The stack's resources as they stood, each after its parent. RecordedError when the file is none."""
     path = release.graph(stack)
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        read = {record["name"]: _state(stack, record, document["tags"]) for record in document["resources"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RecordedError(f"{path} is no recorded graph ({error}): restore it from git") from error
     ordered: dict[str, ResourceState] = {}
 
     def put(item: ResourceState) -> None:
@@ -176,8 +171,13 @@ def read_stack(release: Release, stack: str) -> list[ResourceState]:
                 put(read[_local(needed)])
         ordered.setdefault(item.urn, item)
 
-    for item in read.values():
-        put(item)
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        read = {record["name"]: _state(stack, record, document["tags"]) for record in document["resources"]}
+        for item in read.values():
+            put(item)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RecordedError(f"{path} is no recorded graph ({error!r}): restore it from git") from error
     return list(ordered.values())
 
 

@@ -114,7 +114,16 @@ def test_secrets_and_unknown_values_are_not_recorded(outputs: dict[str, Any], me
         record_stacks({"platform-dev": state(outputs=outputs)})
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"stack": "x"}', '{"tags": {}, "resources": [{}]}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        '{"stack": "x"}',
+        '{"tags": {}, "resources": [{}]}',
+        '{"tags": {}, "resources": [{"name": "a:b:C::c", "parent": "a:b:P::gone"}]}',
+    ],
+)
 def test_a_broken_file_is_named(tmp_path: Path, text: str) -> None:
     release = recorded(tmp_path, state())
     release.graph("platform-dev").write_text(text)

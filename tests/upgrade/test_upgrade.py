@@ -152,6 +152,25 @@ def test_a_changed_setting_in_place_is_listed(monkeypatch: pytest.MonkeyPatch) -
     }
 
 
+def test_an_export_that_goes_is_found_in_the_layer_above(monkeypatch: pytest.MonkeyPatch) -> None:
+    compose = platform.compose
+    monkeypatch.setattr(platform, "compose", lambda *given: {k: v for k, v in compose(*given).items() if k != "vpc_id"})
+    found = plan(LAST, ["platform-prod", "models-prod"])["models-prod"]
+    assert lines(judge(read_stack(LAST, "models-prod"), found)) == [
+        "pulumi:pulumi:Stack mainstage-models-prod: models-prod stands on platform-prod, but it has no vpc_id. "
+        "Bring the platform up first: pulumi up -s platform-prod"
+    ]
+
+
+def test_the_settings_of_the_release_are_pinned_to_the_checkout_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the person who upgrades does it: mainstage:release is set anew, and nothing else of the stack file."""
+    monkeypatch.setattr("infra.version.RELEASE", "9.8.7")
+    monkeypatch.setattr("infra.upgrade.planning.RELEASE", "9.8.7")
+    run = plan(LAST, ["platform-prod"])["platform-prod"]
+    assert run.outputs["release"] == "9.8.7"
+    assert judge(read_stack(LAST, "platform-prod"), run) == verdict(LAST, "platform-prod")
+
+
 # -- within one release: a version of a model takes over -----------------------------------------------------------
 
 
