@@ -38,6 +38,16 @@ def world(tenancy: Tenancy, tmp_path: Path) -> Iterator[EngineWorld]:
 
 
 @pytest.fixture
+def beside(tenancy: Tenancy, tmp_path: Path) -> Iterator[EngineWorld]:
+    """A real `pulumi` on the emulated dev account with whatever lives there: a test takes away all that it makes."""
+    with engine_world(tenancy.cloud, tmp_path / "pulumi") as made:
+        try:
+            yield made
+        finally:
+            tenancy.cloud.faults.clear()
+
+
+@pytest.fixture
 def standing(tenancy: Tenancy, tmp_path_factory: pytest.TempPathFactory) -> EngineWorld:
     """Both layers of dev, up by the real `pulumi`. Shared: a test leaves it as its files say (`preview` is quiet)."""
     from contextlib import contextmanager
