@@ -68,6 +68,8 @@ class Rule:
     """Where its tags are: a map, or a list of Key and Value. None: it has none, or they say nothing."""
     named: bool = False
     """AWS has one of a name only."""
+    within: bool = False
+    """Its id is unique within what it belongs to, not in the account."""
     tags_late: bool = False
     """The tags come by a call after the create: a thing without any may be ours."""
     late: frozenset[str] = frozenset()

@@ -202,6 +202,13 @@ def _decided(state: Mapping[str, Any], stack: str, target: Target, answers: Mapp
     return [chosen(_decide(each, state, live.get(each.urn), place), answers) for each in operations]
 
 
+def known_ids(state: Mapping[str, Any], operation: Operation) -> frozenset[str]:
+    """The ids that the state has, so that they are not what the operation made."""
+    rule = RULES.get(operation.type)
+    urn = operation.urn if rule is not None and rule.within else None
+    return ids_of(state, operation.type, urn)
+
+
 def _decide(
     operation: Operation, state: Mapping[str, Any], live_inputs: Mapping[str, Any] | None, place: Place
 ) -> Decision:
@@ -216,7 +223,7 @@ def _decide(
         operation,
         found,
         named=rule is not None and rule.named,
-        known_ids=ids_of(state, operation.type),
+        known_ids=known_ids(state, operation),
         live_inputs=live_inputs,
     )
 

@@ -92,6 +92,10 @@ def accounts_of(state: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(allowed)
 
 
-def ids_of(state: Mapping[str, Any], type_token: str) -> frozenset[str]:
-    """The ids of a type that the state knows already."""
-    return frozenset(str(each["id"]) for each in resources_of(state) if each["type"] == type_token and each.get("id"))
+def ids_of(state: Mapping[str, Any], type_token: str, urn: str | None = None) -> frozenset[str]:
+    """The ids of a type that the state knows already. urn: only under this one."""
+    return frozenset(
+        str(each["id"])
+        for each in resources_of(state)
+        if each["type"] == type_token and each.get("id") and urn in (None, each["urn"])
+    )

@@ -48,7 +48,7 @@ HTTP_APIS: Mapping[str, Rule] = {
         },
     ),
     "aws:apigatewayv2/route:Route": _of_api("get_routes", "RouteId", {"routeKey": "RouteKey"}),
-    "aws:apigatewayv2/stage:Stage": _of_api("get_stages", "StageName", {"name": "StageName"}, tags="Tags"),
+    "aws:apigatewayv2/stage:Stage": _of_api("get_stages", "StageName", {"name": "StageName"}, tags="Tags", within=True),
     "aws:apigatewayv2/authorizer:Authorizer": _of_api("get_authorizers", "AuthorizerId", {"name": "Name"}),
 }
 
@@ -64,6 +64,7 @@ FUNCTIONS: Mapping[str, Rule] = {
     "aws:lambda/permission:Permission": Rule(
         Look("lambda", "get_policy", {"FunctionName": "=asked.function"}, "Statement", _NO_FUNCTION, _statements),
         "found.Sid",
+        within=True,
         same={"statementId": "Sid"},
     ),
     "aws:lambda/eventSourceMapping:EventSourceMapping": Rule(

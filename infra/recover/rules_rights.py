@@ -127,5 +127,6 @@ BUCKETS: Mapping[str, Rule] = {
             missing=("404", "NoSuchKey", _NO_BUCKET),
         ),
         "asked.key",
+        within=True,
     ),
 }

@@ -108,6 +108,7 @@ SCALING: Mapping[str, Rule] = {
             "ScalingPolicies",
         ),
         "found.PolicyName",
+        within=True,
         named=True,
     ),
 }
@@ -133,6 +134,7 @@ WATCHING: Mapping[str, Rule] = {
             ("ResourceNotFoundException",),
         ),
         "found.logStreamName",
+        within=True,
         same={"name": "logStreamName"},
     ),
     "aws:cloudwatch/metricAlarm:MetricAlarm": Rule(

@@ -180,6 +180,8 @@ def test_what_the_provider_says_is_read_in_either_form() -> None:
     assert accounts_of(state()) == {"111111111111"}
     assert accounts_of({}) == frozenset()
     vpc = {"urn": URN, "type": VPC, "custom": True, "id": "vpc-1"}
+    assert ids_of(state(vpc), VPC, URN) == {"vpc-1"}
+    assert ids_of(state(vpc), VPC, NETWORK) == frozenset()
     assert (ids_of(state(vpc), VPC), ids_of(state(vpc), "aws:ec2/subnet:Subnet")) == ({"vpc-1"}, frozenset())
 
 
