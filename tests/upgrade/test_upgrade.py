@@ -14,7 +14,7 @@ from typing import Any
 
 import pulumi
 import pytest
-from mainstage import SecureBucket
+from mainstage import SecureBucket, sagemaker_endpoint
 
 from infra.catalog import Catalog, load_catalog
 from infra.catalog.schema import KeptVersion
@@ -204,6 +204,27 @@ def test_a_release_that_drops_its_predecessor_deletes_only_what_it_has_moved_awa
     found = with_catalog(lambda catalog: serving(catalog, stable=2))
     assert lines(found) == []
     assert (of(found, MODEL), of(found, CONFIGURATION)) == (["create", "delete"], ["create", "delete"])
+
+
+def test_a_release_that_aws_would_refuse_fails_with_the_rule_named() -> None:
+    def beyond(catalog: Catalog) -> Catalog:
+        rollout = catalog.models["iris"].rollout
+        return serving(catalog, stable=2, rollout=rollout.model_copy(update={"percent": 60}))
+
+    assert lines(with_catalog(beyond)) == [
+        'pulumi:pulumi:Stack mainstage-models-prod: ModelService "iris": 1 problem in its arguments\n'
+        "  - rollout.percent: got 60; allowed: a whole number from 1 to 50. Fix: give 50 or less"
+    ]
+
+
+def test_another_set_of_rollback_alarms_would_replace_the_live_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = sagemaker_endpoint.guard_alarm_names
+    monkeypatch.setattr(
+        sagemaker_endpoint, "guard_alarm_names", lambda name: {k: v for k, v in names(name).items() if k != "stop"}
+    )
+    assert lines(with_catalog(lambda catalog: catalog)) == [
+        f"{ENDPOINT} iris-endpoint-endpoint: would be replaced (deploymentConfig), but it serves the model"
+    ]
 
 
 def test_a_model_that_leaves_the_catalog_is_found() -> None:
