@@ -14,7 +14,8 @@ from typing import Any
 
 import pulumi
 import pytest
-from mainstage import SecureBucket, sagemaker_endpoint
+from mainstage import SecureBucket
+from mainstage.guard_alarms import guard_alarm_names
 
 from infra.catalog import Catalog, load_catalog
 from infra.catalog.schema import KeptVersion
@@ -218,9 +219,9 @@ def test_a_release_that_aws_would_refuse_fails_with_the_rule_named() -> None:
 
 
 def test_another_set_of_rollback_alarms_would_replace_the_live_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = sagemaker_endpoint.guard_alarm_names
     monkeypatch.setattr(
-        sagemaker_endpoint, "guard_alarm_names", lambda name: {k: v for k, v in names(name).items() if k != "stop"}
+        "mainstage.sagemaker_endpoint.guard_alarm_names",
+        lambda name: {guard: alarm for guard, alarm in guard_alarm_names(name).items() if guard != "stop"},
     )
     assert lines(with_catalog(lambda catalog: catalog)) == [
         f"{ENDPOINT} iris-endpoint-endpoint: would be replaced (deploymentConfig), but it serves the model"
