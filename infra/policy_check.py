@@ -21,6 +21,8 @@ from policies.judging import Judge, Violation
 
 EXCEPTIONS_FILE = Path("policies") / "exceptions.yaml"
 
+_PROVIDER = "pulumi:providers:"
+
 _ANSWERS = {"aws:ec2/vpcEndpoint:VpcEndpoint": {"prefixListId": "pl-6da54004"}}
 """What the recorder's made-up answers lack: a prefix list that looks like one."""
 
@@ -55,17 +57,45 @@ def recorded(root: Path, stack: str, platform: Result | None = None, *, preview:
 
 def judged(result: Result, root: Path, today: date | None = None) -> Checked:
     """What the rules find in the graph of a run that has ended well."""
-    today = today or date.today()
-    file = root / EXCEPTIONS_FILE
-    judge = Judge(read(file, [rule.about.name for rule in rules.RULES], today), today)
     stack = as_stack(result.stack, result.resources)
-    return Checked(result.stack, len(stack.resources), tuple(judge.everything(stack)))
+    return Checked(result.stack, len(stack.resources), tuple(judge_of(root, today).everything(stack)))
+
+
+def judge_of(root: Path, today: date | None = None) -> Judge:
+    """The rules with the exceptions of a checkout."""
+    today = today or date.today()
+    return Judge(read(root / EXCEPTIONS_FILE, [rule.about.name for rule in rules.RULES], today), today)
+
+
+class Policing:
+    """The pack in one run of the in-process engine, as Pulumi runs it: a mandatory rule stops the resource that breaks
+    it before anything is done to it; `at_the_end` has what only the whole stack shows."""
+
+    def __init__(self, root: Path, today: date | None = None):
+        self._judge = judge_of(root, today)
+        self._providers: dict[str, dict[str, Any]] = {}
+
+    def __call__(self, registered: Registered) -> list[str]:
+        if registered.type.startswith(_PROVIDER):
+            self._providers[registered.urn] = registered.inputs
+        resource = _as_resource(registered, self._providers)
+        return [
+            violation.text
+            for rule in self._judge.rules
+            if isinstance(rule, rules.ResourceRule) and rule.about.level == "mandatory"
+            for violation in self._judge.resource(rule, resource)
+        ]
+
+    def at_the_end(self, result: Result) -> Checked:
+        """All rules over a run that has ended well."""
+        stack = as_stack(result.stack, result.resources)
+        return Checked(result.stack, len(stack.resources), tuple(self._judge.everything(stack)))
 
 
 def as_stack(name: str, registered: Iterable[Registered]) -> rules.Stack:
     """A recorded graph as the rules see it. What was only read (`get`, a StackReference) is somebody else's."""
     found = list(registered)
-    providers = {each.urn: each.inputs for each in found if each.type.startswith("pulumi:providers:")}
+    providers = {each.urn: each.inputs for each in found if each.type.startswith(_PROVIDER)}
     return rules.Stack(name, tuple(_as_resource(each, providers) for each in found if not each.external))
 
 

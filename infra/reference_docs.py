@@ -1,5 +1,5 @@
-"""The generated parts of the documentation: field tables of settings, catalog and prediction record, and the JSON
-Schema of a model file.
+"""The generated parts of the documentation: field tables of settings, catalog and prediction record, the table of
+policies, and the JSON Schema of a model file.
 
 `python -m infra.reference_docs` writes them; a test fails when they are not up to date. In the guides a table stands
 between `<!-- fields: NAME -->` and `<!-- end of fields -->`; everything around it is written by hand.
@@ -21,10 +21,11 @@ from infra.catalog.json_schema import json_schema
 from infra.catalog.schema import EnvironmentOverlay, Model
 from infra.sections import unwrapped
 from infra.settings.schema import ModelsSettings, PlatformSettings
+from policies.rules import RULES, Rule, StackRule
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = Path("docs/schemas/model.schema.json")
-GUIDES = (Path("docs/guides/settings.md"), Path("docs/guides/catalog.md"), Path("docs/guides/prediction-record.md"))
+GUIDES = tuple(Path("docs/guides") / f"{name}.md" for name in ("settings", "catalog", "prediction-record", "policies"))
 _TABLES: dict[str, tuple[type[BaseModel], str]] = {
     "platform": (PlatformSettings, "mainstage:"),
     "models": (ModelsSettings, "mainstage:"),
@@ -45,6 +46,8 @@ def generated(root: Path = ROOT) -> dict[Path, str]:
 
 
 def _table_named(name: str) -> str:
+    if name == "rules":
+        return rules_table(RULES)
     return record_table(_RECORD_TABLES[name]) if name in _RECORD_TABLES else table(*_TABLES[name])
 
 
@@ -55,6 +58,25 @@ def record_table(fields: Sequence[record.Field]) -> str:
         for field in fields
     ]
     return "\n".join(["| column | type | may be null | what it holds |", "|---|---|---|---|", *rows]) + "\n"
+
+
+def rules_table(rules: Sequence[Rule]) -> str:
+    """A Markdown table of the policy pack, one row a rule."""
+    rows = [
+        f"| `{rule.about.name}` | {' '.join((_escaped(rule.about.asks), _kind(rule))).strip()} | "
+        f"{_escaped(rule.about.reason)} | {_sentence(rule.about.remedy)} |"
+        for rule in rules
+    ]
+    return "\n".join(["| rule | what it asks | why | how to mend |", "|---|---|---|---|", *rows]) + "\n"
+
+
+def _kind(rule: Rule) -> str:
+    notes = ["*Judged over the whole stack.*"] if isinstance(rule, StackRule) else []
+    return " ".join([*notes, *(["*Advice only.*"] if rule.about.level == "advisory" else [])])
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _sentence(text: str) -> str:

@@ -10,7 +10,7 @@ from importlib.metadata import version
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.cli import catalog, cloud, model, predict, predictions, recover, rehearse, rehearse_layers
+from infra.cli import catalog, cloud, model, policies, predict, predictions, recover, rehearse, rehearse_layers
 from infra.cli.arguments import AnyArgument
 from infra.cli.output import console, document, fail
 
@@ -35,6 +35,7 @@ app.add_typer(cloud.app, name="cloud")
 app.add_typer(model.app, name="model")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(predictions.app, name="predictions")
+app.add_typer(policies.app, name="policies")
 
 
 @app.callback(invoke_without_command=True)

@@ -200,7 +200,10 @@ def render(report: Report, served: bool = False) -> Group:
     for heading, lines in (("Real", REAL), ("Emulated", report.emulated)):
         parts += [Text(heading, "bold"), *(Padding(as_text(line), (0, 0, 0, 2)) for line in lines)]
     parts += [Padding(as_text(line, "yellow"), (0, 0, 0, 2)) for line in report.differences]
-    parts += ["", _times(report), as_text(f"AWS calls: {report.calls_told}"), "", _predictions(report)]
+    parts += ["", _times(report), as_text(f"AWS calls: {report.calls_told}")]
+    if report.policies_told:
+        parts.append(as_text(f"Policies: {report.policies_told}"))
+    parts += ["", _predictions(report)]
     if any(log.latencies for log in report.logs.values()):
         parts.append(Padding(as_text("the clients' watch holds the way there and back as well", "dim"), (0, 0, 0, 1)))
     parts += _replies(report)

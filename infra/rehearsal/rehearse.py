@@ -18,6 +18,7 @@ from infra import settings
 from infra.catalog import Catalog, Model, check_recorded, load_catalog
 from infra.front_door import FrontDoor
 from infra.layers.names import endpoint_name
+from infra.policy_check import Policing
 from infra.program import program_for
 from infra.registry.archive import FolderError
 from infra.registry.target import Target
@@ -207,16 +208,19 @@ class Rehearsal:
 
     def _up(self, layer: str, catalog: Catalog) -> None:
         stack = f"{layer}-{self.options.environment}"
+        policing = Policing(self.root)
         engine = Engine(
             provider=AwsProvider(self.cloud.session),
             state_file=self.folder / STATE_FILE,
             progress=lambda event: self._on_event(layer, event),
+            policies=[policing],
         )
         config = settings.stack_config(self._stack_file(layer))
         result = engine.up(stack, program_for(stack, self.root, catalog=catalog), config)
         self.report.stacks.append(stack_report(result))
         if result.error is not None:
             raise RehearsalError(f"{stack}: {result.error}") from result.error
+        self.report.violations[stack] = [str(found) for found in policing.at_the_end(result).violations]
 
     def _on_event(self, layer: str, event: Event) -> None:
         if event.kind in ("start", "failed"):

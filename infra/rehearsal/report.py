@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from infra.rehearsal.traffic import Traffic
+from policies.rules import RULES
 
 REAL = (
     "the Pulumi program, its components and the Pulumi SDK",
@@ -127,6 +128,8 @@ class Report:
     """Model -> what its log holds."""
     refusals: list[Refusal] = field(default_factory=list)
     """AWS calls that were refused at the door, such as by a policy."""
+    violations: dict[str, list[str]] = field(default_factory=dict)
+    """Stack -> what the policy pack found in it."""
     published_invocations: Mapping[str, float] = field(default_factory=dict)
     """Model -> the Sum of AWS/SageMaker Invocations that CloudWatch holds."""
     not_served: dict[str, str] = field(default_factory=dict)
@@ -152,12 +155,22 @@ class Report:
         return ", ".join(f"{count:,} {ANSWERED_BY.get(name, name)}" for name, count in self.calls.items())
 
     @property
+    def policies_told(self) -> str:
+        """The policy pack's verdict for a person; empty where it has not judged."""
+        if not self.violations:
+            return ""
+        broken = sum(map(len, self.violations.values()))
+        judged = f"{len(RULES)} rules over {' and '.join(self.violations)}"
+        return f"{judged}: {broken} broken" if broken else f"{judged}: none is broken"
+
+    @property
     def emulated(self) -> list[str]:
         return [*EMULATED, *self.played]
 
     @property
     def problems(self) -> list[str]:
         found = [f"{model} could not be registered and is not served: {why}" for model, why in self.refused.items()]
+        found += [f"{stack}: {text}" for stack, texts in self.violations.items() for text in texts]
         for each in self.traffic:
             for error, count in each.unexpected.most_common(3):
                 found.append(
@@ -219,6 +232,7 @@ class Report:
             },
             "front_door_url": self.front_door_url,
             "log": {model: log.as_dict() for model, log in self.logs.items()},
+            "policies": {stack: list(texts) for stack, texts in self.violations.items()},
             "refused_calls": [asdict(each) for each in self.refusals],
             "not_served": dict(self.not_served),
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},

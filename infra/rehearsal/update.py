@@ -7,6 +7,7 @@ from pathlib import Path
 
 from infra import settings
 from infra.catalog import check_recorded, load_catalog
+from infra.policy_check import Policing
 from infra.program import program_for
 from infra.registry.registry import Registry
 from infra.registry.retire import left_behind
@@ -56,9 +57,11 @@ def update(root: Path, target: Target, environment: str, tell: Tell = lambda _: 
             tell(Progress(layer))
             if layer == "models":
                 check_registered(root, target)
+            policing = Policing(root)
             engine = Engine(
                 provider=AwsProvider(lambda: target.session),
                 state_file=target.state_file,
+                policies=[policing],
                 progress=lambda event, layer=layer: tell(
                     Progress(layer, f"{event.op} {event.urn.rpartition('::')[2]}")
                 ),
@@ -68,6 +71,8 @@ def update(root: Path, target: Target, environment: str, tell: Tell = lambda _: 
             reports.append(stack_report(result))
             if result.error is not None:
                 raise RehearsalError(f"{stack}: {result.error}") from result.error
+            if violations := policing.at_the_end(result).violations:
+                raise RehearsalError("\n".join(f"{stack}: {violation}" for violation in violations))
     return reports
 
 

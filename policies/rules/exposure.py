@@ -92,7 +92,7 @@ RULES = (
         About(
             "no-open-policy",
             "A policy of a bucket, queue, topic, key, repository or secret lets in nobody unnamed.",
-            "A principal `*` without a condition is everybody on the internet who has some AWS account.",
+            "A principal `*` without a condition is everybody on the internet.",
             "name the principal, or add a condition such as aws:SourceAccount",
         ),
         (

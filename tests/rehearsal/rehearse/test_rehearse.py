@@ -31,7 +31,7 @@ def test_the_one_object_that_json_prints(served: Served) -> None:
     report = served.report
     assert list(report) == [
         "ok", "problems", "environment", "account_id", "region", "endpoint_url", "resources", "predictions",
-        "front_door_url", "log", "refused_calls", "not_served", "seconds", "aws_calls", "real", "emulated",
+        "front_door_url", "log", "policies", "refused_calls", "not_served", "seconds", "aws_calls", "real", "emulated",
         "differences", "page", "try",
     ]  # fmt: skip
     assert (report["ok"], report["problems"], report["refused_calls"]) == (True, [], [])

@@ -1,0 +1,134 @@
+"""The pack in the in-process engine, in a rehearsal's report, and as a command."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pulumi
+import pulumi_aws as aws
+import pytest
+from policy_cases import ROOT
+
+from infra.cli import main
+from infra.policy_check import Checked, Policing
+from infra.rehearsal import page
+from infra.rehearsal.engine import record
+from infra.rehearsal.report import Report
+from policies.judging import Violation
+from policies.rules import RULES
+
+TODAY = date(2026, 11, 21)
+TAGS = {"mainstage:environment": "dev", "mainstage:owner": "ml-platform", "mainstage:cost-center": "ai-dev"}
+KEY = "arn:aws:kms:eu-west-1:111111111111:key/0b1c2d3e-0000-4000-8000-000000000001"
+
+
+def log_group(**more: object) -> None:
+    provider = aws.Provider("aws", region="eu-west-1", default_tags={"tags": TAGS})
+    options = pulumi.ResourceOptions(provider=provider)
+    aws.cloudwatch.LogGroup("made", kms_key_id=KEY, opts=options, **more)  # pyright: ignore[reportArgumentType]  # what the test gives
+
+
+def lone_bucket() -> None:
+    provider = aws.Provider("aws", region="eu-west-1", default_tags={"tags": TAGS})
+    aws.s3.Bucket("lone", bucket="lone", opts=pulumi.ResourceOptions(provider=provider))
+
+
+def test_what_a_rule_refuses_is_not_made() -> None:
+    result = record(log_group, "models-dev", policies=[Policing(ROOT, TODAY)])
+    assert result.error is not None
+    assert "cloudwatch.LogGroup made: retentionInDays is not set; allowed: 1 days or more in dev" in str(result.error)
+    assert result.of_type("aws:cloudwatch/logGroup:LogGroup") == []
+
+
+def test_what_keeps_to_the_rules_is_made() -> None:
+    policing = Policing(ROOT, TODAY)
+    result = record(lambda: log_group(retention_in_days=30), "models-dev", policies=[policing]).check()
+    assert policing.at_the_end(result) == Checked("models-dev", 2, ())
+
+
+def test_what_only_the_whole_stack_shows_comes_at_the_end() -> None:
+    policing = Policing(ROOT, TODAY)
+    result = record(lone_bucket, "platform-dev", policies=[policing]).check()
+    missing = [str(found).partition(";")[0] for found in policing.at_the_end(result).violations]
+    assert missing == [
+        f"s3.Bucket lone: {part} is not set"
+        for part in ("encryption", "public access block", "versioning", "policy", "lifecycle")
+    ]
+
+
+def test_the_rules_look_for_the_exceptions_of_the_checkout(tmp_path: Path) -> None:
+    file = tmp_path / "policies" / "exceptions.yaml"
+    file.parent.mkdir()
+    file.write_text(
+        "exceptions:\n"
+        "  - rule: log-retention\n"
+        '    urn: "urn:pulumi:models-dev::mainstage::*::made"\n'
+        "    owner: ml-platform\n"
+        "    reason: made for a test\n"
+        "    expires: 2026-11-21\n",
+        encoding="utf-8",
+    )
+    policing = Policing(tmp_path, TODAY)
+    result = record(log_group, "models-dev", policies=[policing]).check()
+    assert policing.at_the_end(result).violations == ()
+    late = record(log_group, "models-dev", policies=[Policing(tmp_path, date(2026, 11, 22))])
+    assert late.error is not None
+
+
+def test_a_rehearsals_report_tells_the_verdict() -> None:
+    report = Report("dev", "111111111111", "eu-west-1", violations={"platform-dev": [], "models-dev": []})
+    assert report.ok
+    assert report.policies_told == f"{len(RULES)} rules over platform-dev and models-dev: none is broken"
+    assert report.as_dict()["policies"] == {"platform-dev": [], "models-dev": []}
+    assert report.policies_told in page.render(report)
+
+
+def test_a_rehearsal_that_breaks_a_rule_has_failed() -> None:
+    report = Report("dev", "111111111111", "eu-west-1", violations={"models-dev": ["<b>a</b> is not set"]})
+    assert not report.ok
+    assert report.problems == ["models-dev: <b>a</b> is not set"]
+    assert report.policies_told == f"{len(RULES)} rules over models-dev: 1 broken"
+    assert "&lt;b&gt;a&lt;/b&gt; is not set" in page.render(report)
+
+
+def test_a_rehearsal_that_came_to_no_stack_says_nothing() -> None:
+    assert Report("dev", "111111111111", "eu-west-1").policies_told == ""
+
+
+@pytest.fixture
+def checked(monkeypatch: pytest.MonkeyPatch) -> list[Checked]:
+    from infra import policy_check
+
+    found = [Checked("platform-dev", 70, ()), Checked("models-dev", 128, ())]
+    monkeypatch.setattr(policy_check, "check", lambda root: found)
+    return found
+
+
+def test_the_command_tells_that_none_is_broken(checked: list[Checked], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["policies", "check"])
+    assert ended.value.code in (0, None)
+    told = " ".join(capsys.readouterr().out.split())
+    assert told == f"{len(RULES)} rules over 198 resources of platform-dev, models-dev: none is broken"
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_the_command_fails_with_each_violation(
+    checked: list[Checked], capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    checked[1] = Checked("models-dev", 128, (Violation(RULES[0].about, "urn:a", "a is not set"),))
+    with pytest.raises(SystemExit) as ended:
+        main(["policies", "check", *(["--json"] if as_json else [])])
+    assert ended.value.code == 1
+    told = capsys.readouterr()
+    if as_json:
+        assert json.loads(told.out) == {
+            "ok": False,
+            "rules": len(RULES),
+            "resources": {"platform-dev": 70, "models-dev": 128},
+            "violations": [{"stack": "models-dev", "message": "a is not set"}],
+        }
+    else:
+        assert "models-dev: a is not set" in told.err
