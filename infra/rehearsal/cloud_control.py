@@ -201,6 +201,7 @@ def _spawn(root: Path, environment: str, port: int) -> dict[str, Any]:
     if "error" in told:
         process.wait()
         raise CloudError(told["error"])
+    process.returncode = 0  # it lives on: without this Popen complains that nobody waits for it
     return told
 
 
