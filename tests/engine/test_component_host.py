@@ -15,6 +15,15 @@ from other_project import cli_in
 from infra.rehearsal.pulumi_cli.cli import Cli
 
 GOLDEN = ROOT / "tests" / "goldens" / "schema.json"
+RUNTIME = "runtime: {name: python, options: {toolchain: pip, virtualenv: .venv}}\n"
+
+
+def project(folder: Path, source: str) -> Path:
+    """A folder with a program or plugin in it, run by this checkout's Python."""
+    folder.mkdir()
+    (folder / "__main__.py").write_text(dedent(source))
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    return folder
 
 
 # -- schema ----------------------------------------------------------------------------------------------------
@@ -49,6 +58,70 @@ def test_the_schema_is_the_golden_one(world: EngineWorld, tmp_path: Path) -> Non
     shutil.copytree(ROOT / "components", tmp_path / "components", ignore=shutil.ignore_patterns("__pycache__", "venv"))
     done = cli_in(tmp_path, world, tmp_path).run("package", "get-schema", "./components")
     assert json.loads(done.stdout) == as_the_cli_prints(json.loads(GOLDEN.read_text(encoding="utf-8")))
+
+
+# -- a component of the library, by its token ------------------------------------------------------------------
+
+BY_TOKEN = """
+    import pulumi
+    import pulumi_aws as aws
+
+    config = pulumi.Config()
+    here = aws.Provider("here", region="eu-west-1")
+
+
+    class Pager(pulumi.ComponentResource):
+        def __init__(self, name, properties, opts=None):
+            super().__init__("mainstage:index:Pager", name, {**properties, "pageTopicArn": None}, opts, remote=True)
+
+
+    pager = Pager(
+        "shop",
+        {
+            "accountId": config.require("account_id"),
+            "region": "eu-west-1",
+            "kmsKeyArn": "arn:aws:kms:eu-west-1:111111111111:key/0b1c2d3e-0000-4000-8000-000000000001",
+            "topicPrefix": "shop",
+            "deletionProtection": False,
+        },
+        pulumi.ResourceOptions(providers={"aws": here}),
+    )
+    pulumi.export("page_topic_arn", pager.pageTopicArn)
+"""
+
+
+@pytest.fixture
+def by_token(world: EngineWorld, tmp_path: Path) -> Cli:
+    """A program that uses the library as every language does: through the plugin that its folder is."""
+    shutil.copytree(ROOT / "components", tmp_path / "components", ignore=shutil.ignore_patterns("__pycache__", "venv"))
+    program = project(tmp_path / "shop", BY_TOKEN)
+    plugins = "plugins: {providers: [{name: mainstage, path: ../components}]}\n"
+    (program / "Pulumi.yaml").write_text(f"name: shop\n{RUNTIME}{plugins}")
+    cli = cli_in(program, world, tmp_path)
+    cli.select("test")
+    return cli
+
+
+def test_a_component_of_the_library_is_made_by_its_token(world: EngineWorld, by_token: Cli) -> None:
+    done = by_token.run("preview", "--json", "--stack", "test", "--config", "account_id=111111111111")
+    steps = [step["urn"].split("::")[2:] for step in json.loads(done.stdout)["steps"]]
+    pager, topic, policy = "mainstage:index:Pager", "aws:sns/topic:Topic", "aws:sns/topicPolicy:TopicPolicy"
+    assert sorted(steps) == sorted(
+        [
+            ["pulumi:pulumi:Stack", "shop-test"],
+            ["pulumi:providers:aws", "here"],
+            [pager, "shop"],
+            *([f"{pager}${topic}", f"shop-{severity}"] for severity in ("page", "ticket")),
+            *([f"{pager}${policy}", f"shop-{severity}-policy"] for severity in ("page", "ticket")),
+        ]
+    )
+
+
+def test_what_is_wrong_with_its_arguments_reaches_the_person(by_token: Cli) -> None:
+    done = by_token.try_run("preview", "--stack", "test", "--config", "account_id=1234")
+    assert done.code != 0
+    assert 'Pager "shop": 1 problem in its arguments' in done.told
+    assert "account_id: got '1234'" in done.told
 
 
 # -- hooks -----------------------------------------------------------------------------------------------------
@@ -124,15 +197,10 @@ CONSUMER = """
 @pytest.fixture
 def consumer(world: EngineWorld, tmp_path: Path) -> Cli:
     """A program that uses a component of another package by its token, as any language would."""
-    package, program = tmp_path / "watched", tmp_path / "consumer"
-    for folder, source in ((package, COMPONENT), (program, CONSUMER)):
-        folder.mkdir()
-        (folder / "__main__.py").write_text(dedent(source))
-        (folder / ".venv").symlink_to(ROOT / ".venv")
-    runtime = "runtime: {name: python, options: {toolchain: pip, virtualenv: .venv}}\n"
-    (package / "PulumiPlugin.yaml").write_text(runtime)
+    package, program = project(tmp_path / "watched", COMPONENT), project(tmp_path / "consumer", CONSUMER)
+    (package / "PulumiPlugin.yaml").write_text(RUNTIME)
     plugins = "plugins: {providers: [{name: watched, path: ../watched}]}\n"
-    (program / "Pulumi.yaml").write_text(f"name: consumer\n{runtime}{plugins}")
+    (program / "Pulumi.yaml").write_text(f"name: consumer\n{RUNTIME}{plugins}")
     (program / "Pulumi.test.yaml").write_text(f"config: {{'consumer:ledger': {tmp_path}/ledger}}\n")
     cli = cli_in(program, world, tmp_path)
     cli.select("test")
