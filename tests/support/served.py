@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ class Served:
     root: Path
     target: Target
     report: dict[str, Any]
-    process: subprocess.Popen[str]
+    process: warm.Process | subprocess.Popen[bytes]
 
     def client(self, service: str) -> Any:
         return self.target.client(service)
@@ -69,29 +70,30 @@ def checkout(folder: Path) -> Path:
 @contextmanager
 def serving(root: Path, *options: str) -> Iterator[Served]:
     """Serves a rehearsal of `root` until the block ends."""
-    command = [sys.executable, "-m", "infra.cli", "rehearse", "--serve", "--json", "--predictions", "40", *options]
-    with (root / "rehearse.log").open("w") as log:
-        process = subprocess.Popen(
-            command, cwd=root, env=plain_environment(), stdout=subprocess.PIPE, stderr=log, text=True
-        )
+    words = ["rehearse", "--serve", "--json", "--predictions", "40", *options]
+    out, log = root / "rehearse.out", root / "rehearse.log"
+    process = _started(root, words, out, log)
+    try:
+        while not (said := out.read_text() if out.exists() else "").endswith("}\n"):
+            assert process.poll() is None, f"the rehearsal did not come up:\n{log.read_text()[-4000:]}"
+            time.sleep(0.1)
+        report = json.loads(said)
+        out.unlink()
+        target = rehearsal(root)
+        assert target is not None, f"the rehearsal did not come up: {report.get('error', report)}"
+        yield Served(root, target, report, process)
+    finally:
+        process.send_signal(signal.SIGINT)
         try:
-            assert process.stdout is not None
-            lines = []
-            for line in process.stdout:
-                lines.append(line)
-                if line == "}\n":
-                    break
-            assert lines, f"the rehearsal did not come up:\n{(root / 'rehearse.log').read_text()[-4000:]}"
-            report = json.loads("".join(lines))
-            target = rehearsal(root)
-            assert target is not None, f"the rehearsal did not come up: {report.get('error', report)}"
-            yield Served(root, target, report, process)
-        finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(10)
-            if process.stdout is not None:
-                process.stdout.close()
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+
+
+def _started(root: Path, words: list[str], out: Path, log: Path) -> warm.Process | subprocess.Popen[bytes]:
+    if warm.CAN_FORK:
+        return warm.start(root, words, plain_environment(), out, log)
+    command = [sys.executable, "-m", "infra.cli", *words]
+    with out.open("wb") as told, log.open("wb") as noted:
+        return subprocess.Popen(command, cwd=root, env=plain_environment(), stdout=told, stderr=noted)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import boto3
@@ -31,6 +31,15 @@ IN_PROCESS_CONFIG = Config(
 
 _loader = Loader()
 """botocore's models are large: every session of the process shares one loader and its cache."""
+
+
+def warm_up(services: Iterable[str]) -> None:
+    """Reads what clients of these services are made of, for a process that others are forked from."""
+    for name in services:
+        for kind in ("service-2", "endpoint-rule-set-1"):
+            _loader.load_service_model(name, kind)
+    for name in ("endpoints", "partitions", "sdk-default-configuration"):
+        _loader.load_data(name)
 
 
 def closed_core() -> botocore.session.Session:
