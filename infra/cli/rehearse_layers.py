@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
@@ -10,12 +12,15 @@ from rich.table import Table
 from rich.text import Text
 
 from infra.cli import common
-from infra.cli.output import emit, say
-from infra.cli.rehearse import Environment, environment_of, showing
+from infra.cli.output import emit, fail, say
+from infra.cli.rehearse import Environment, environment_of, leave, showing
 from infra.cli.screen import as_text
 
 if TYPE_CHECKING:  # a second of imports: only when a command runs
     from infra.rehearsal.standing import Left, StackDone, Stood
+
+STOPPED = 130
+"""Exit code after Ctrl-C, SIGTERM or SIGHUP, as of every command."""
 
 _KINDS = ("created", "updated", "replaced", "deleted", "unchanged")
 
@@ -25,7 +30,7 @@ def rehearse_up(environment: Environment = "dev", as_json: common.JsonOption = F
     from infra.rehearsal import standing
 
     asked = environment_of(environment)
-    with showing() as tell:
+    with _interruptible(as_json), showing() as tell:
         done = standing.up(common.root(), asked, tell, lambda line: say(line, as_json=as_json))
     emit(done.as_dict() if as_json else done, as_json=as_json, render=_stood)
 
@@ -35,7 +40,7 @@ def rehearse_down(environment: Environment = "dev", as_json: common.JsonOption =
     from infra.rehearsal import standing
 
     asked = environment_of(environment)
-    with showing() as tell:
+    with _interruptible(as_json), showing() as tell:
         left = standing.down(common.root(), asked, tell, lambda line: say(line, as_json=as_json))
     shown = {
         "environment": left.environment,
@@ -47,6 +52,20 @@ def rehearse_down(environment: Environment = "dev", as_json: common.JsonOption =
         "cloud_stopped": left.cloud_stopped,
     }
     emit(shown if as_json else left, as_json=as_json, render=_left)
+
+
+@contextlib.contextmanager
+def _interruptible(as_json: bool) -> Iterator[None]:
+    """After Ctrl-C pulumi has stopped in order; the emulated cloud stays, with what stands in it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        fail(
+            "stopped; pulumi has ended what it had under way. Run the same again to go on; what may run still: "
+            "mainstage cloud status",
+            as_json=as_json,
+        )
+        leave(STOPPED)
 
 
 def _stood(done: Stood) -> Group:
