@@ -27,6 +27,10 @@ _ANSWERS = {"aws:ec2/vpcEndpoint:VpcEndpoint": {"prefixListId": "pl-6da54004"}}
 """What the recorder's made-up answers lack: a prefix list that looks like one."""
 
 
+class NotRecorded(ValueError):
+    """A stack has no graph to judge: its program failed; the message names the stack and has the program's words."""
+
+
 @dataclass(frozen=True)
 class Checked:
     """One stack and what the rules found."""
@@ -38,7 +42,7 @@ class Checked:
 
 def check(root: Path, environments: Sequence[str] = settings.ENVIRONMENTS, today: date | None = None) -> list[Checked]:
     """Both layers of each environment, recorded from the files under `root` and judged. `today` decides which
-    exceptions have expired. Raises what the program raises."""
+    exceptions have expired. Raises NotRecorded."""
     found = []
     for environment in environments:
         platform = recorded(root, f"platform-{environment}")
@@ -48,11 +52,14 @@ def check(root: Path, environments: Sequence[str] = settings.ENVIRONMENTS, today
 
 
 def recorded(root: Path, stack: str, platform: Result | None = None, *, preview: bool = False) -> Result:
-    """The graph of a stack. The models layer needs the run of its platform."""
+    """The graph of a stack. The models layer needs the run of its platform. Raises NotRecorded."""
     config = settings.stack_config(settings.stack_file(root, stack))
     outputs = None if platform is None else {platform.stack: platform.outputs}
     program = program_for(stack, root)
-    return record(program, stack, config, preview=preview, answers=_ANSWERS, stack_outputs=outputs).check()
+    result = record(program, stack, config, preview=preview, answers=_ANSWERS, stack_outputs=outputs)
+    if result.error is not None:
+        raise NotRecorded(f"{stack}: {result.error}") from result.error
+    return result
 
 
 def judged(result: Result, root: Path, today: date | None = None) -> Checked:

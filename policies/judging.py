@@ -42,7 +42,7 @@ class Judge:
 
     def resource(self, rule: ResourceRule, resource: Resource) -> list[Violation]:
         """What a rule finds at one resource."""
-        if not rule.applies_to(resource):
+        if not rule.applies_to(resource.type):
             return []
         return list(self._unexcused(rule, ((resource, problem) for problem in rule.judge(resource))))
 
@@ -106,5 +106,5 @@ class Judge:
         return any(
             resource.has_unknowns or any(rule.judge(resource))
             for resource in stack.resources
-            if rule.applies_to(resource) and allowance.matches(resource.urn)
+            if rule.applies_to(resource.type) and allowance.matches(resource.urn)
         )

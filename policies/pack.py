@@ -38,7 +38,7 @@ def policies(exceptions: Path, today: date) -> list[Policy]:
 
 def _of_resource(judge: Judge, rule: ResourceRule) -> Policy:
     def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
-        if rule.types and args.resource_type not in rule.types:
+        if not rule.applies_to(args.resource_type):
             return
         for violation in judge.resource(rule, _resource(args)):
             report(violation.text, None)

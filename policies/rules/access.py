@@ -64,7 +64,7 @@ def _action_wildcards(resource: Resource) -> Iterator[Problem]:
         if "NotAction" in statement:
             yield Problem(f"{where}.NotAction", statement["NotAction"], "Action, with each action written out")
         for action in actions(statement):
-            if "*" in action:
+            if "*" in action or "?" in action:
                 yield Problem(f"{where}.Action", action, "service:Operation, written out")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from .resource import UNKNOWN, Resource, items
 from .rule import About, Problem, ResourceRule, must_be, must_be_given
-from .statements import everybody, label, statements
+from .statements import everybody, label, narrowed, statements
 
 _BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
 
@@ -31,17 +31,12 @@ def _public_access(resource: Resource) -> Iterator[Problem]:
 
 def _everybody(resource: Resource) -> Iterator[Problem]:
     for index, statement in enumerate(statements(resource.get("policy"))):
-        narrowed = {key for operator in _maps(statement.get("Condition")) for key in operator}
-        if statement.get("Effect") == "Allow" and everybody(statement) and narrowed.isdisjoint(_NARROWING):
+        if statement.get("Effect") == "Allow" and everybody(statement) and not narrowed(statement, _NARROWING):
             yield Problem(
                 f"policy.{label(statement, index)}.Principal",
                 "*",
                 f"a named principal, or a condition on one of {', '.join(_NARROWING)}",
             )
-
-
-def _maps(value: object) -> list[dict]:
-    return [inner for inner in value.values() if isinstance(inner, dict)] if isinstance(value, dict) else []
 
 
 def _permission(resource: Resource) -> Iterator[Problem]:
@@ -52,7 +47,9 @@ def _permission(resource: Resource) -> Iterator[Problem]:
 
 
 def _ingress(resource: Resource) -> Iterator[Problem]:
-    single = resource.type.endswith(":SecurityGroupIngressRule")
+    if resource.type.endswith(":SecurityGroupRule") and resource.get("type") != "ingress":
+        return
+    single = resource.type.endswith("Rule")
     rules = [resource.properties] if single else items(resource.get("ingress"))
     for index, rule in enumerate(rules):
         if rule is UNKNOWN:
@@ -122,7 +119,11 @@ RULES = (
             "Models are reached through the front door alone; a port open to everybody is found within minutes.",
             "name the range or the security group that has to connect",
         ),
-        ("aws:ec2/securityGroup:SecurityGroup", "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"),
+        (
+            "aws:ec2/securityGroup:SecurityGroup",
+            "aws:ec2/securityGroupRule:SecurityGroupRule",
+            "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
+        ),
         _ingress,
     ),
     ResourceRule(

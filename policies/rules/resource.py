@@ -74,11 +74,18 @@ class Stack:
         return environment_of(self.name)
 
     def of_type(self, *types: str) -> list[Resource]:
-        return [resource for resource in self.resources if resource.type in types]
+        return [resource for resource in self.resources if kind_of(resource.type) in types]
 
     @cached_property
     def has_unknowns(self) -> bool:
         return any(resource.has_unknowns for resource in self.resources)
+
+
+def kind_of(type_: str) -> str:
+    """The type that rules name: `aws:s3/bucketV2:BucketV2` is an old name of `aws:s3/bucket:Bucket`, and so on."""
+    if type_.startswith("aws:s3/") and type_.endswith("V2"):
+        return type_.replace("V2", "")
+    return type_
 
 
 def stack_of(urn: str) -> str:

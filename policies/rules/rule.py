@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .resource import UNKNOWN, Resource, Stack
+from .resource import UNKNOWN, Resource, Stack, kind_of
 
 Level = Literal["mandatory", "advisory"]
 
@@ -48,8 +48,8 @@ class ResourceRule:
     """Empty: every type."""
     judge: Callable[[Resource], Iterator[Problem]]
 
-    def applies_to(self, resource: Resource) -> bool:
-        return not self.types or resource.type in self.types
+    def applies_to(self, type_: str) -> bool:
+        return not self.types or kind_of(type_) in self.types
 
 
 @dataclass(frozen=True)

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from .resource import UNKNOWN, Resource, document, get, items
+from .resource import UNKNOWN, Resource, document
 from .rule import About, Problem, ResourceRule
-from .statements import covers, everybody, statements
+from .statements import covers, everybody, resources, statements
 
 _WHY = "Keys and data that go over plain HTTP can be read by everything between client and AWS."
 
 
+_PLAIN_HTTP = (
+    {"Bool": {"aws:SecureTransport": "false"}},
+    {"Bool": {"aws:SecureTransport": ["false"]}},
+    {"Bool": {"aws:SecureTransport": False}},
+)
+"""As conditions are written. A second condition beside it would let others through."""
+
+
 def _refuses_plain_http(policy: object, operations: tuple[str, ...]) -> bool:
-    """Whether some statement denies everybody these operations where the connection is not TLS."""
+    """Whether one statement denies everybody these operations where the connection is not TLS."""
     return any(
         statement.get("Effect") == "Deny"
         and everybody(statement)
-        and "false"
-        in [str(value).lower() for value in items(get(statement, "Condition", "Bool", "aws:SecureTransport"))]
+        and statement.get("Condition") in _PLAIN_HTTP
         and all(covers(statement, operation) for operation in operations)
+        and _covers_contents(statement)
         for statement in statements(policy)
     )
 
 
-def _lower(value: object) -> str:
-    return str(value).lower()
+def _covers_contents(statement: Mapping[str, Any]) -> bool:
+    """A bucket's ARN alone is not that of its objects."""
+    named = resources(statement)
+    return not any(arn.startswith("arn:aws") and ":s3:::" in arn for arn in named) or any(
+        arn.endswith("/*") for arn in named
+    )
 
 
 def _judge(resource: Resource, operations: tuple[str, ...]) -> Iterator[Problem]:

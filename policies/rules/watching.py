@@ -12,6 +12,7 @@ _RUNBOOK = re.compile(r"\bRunbook: https://\S+")
 _ALARMS = ("deploymentConfig", "autoRollbackConfiguration", "alarms")
 _FUNCTION = "aws:lambda/function:Function"
 _ENDPOINT = "aws:sagemaker/endpoint:Endpoint"
+_ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
 _STREAM = "aws:kinesis/firehoseDeliveryStream:FirehoseDeliveryStream"
 
 
@@ -22,7 +23,7 @@ def _guarded(resource: Resource) -> Iterator[Problem]:
 
 
 def _guards_declared(stack: Stack) -> Iterator[Problem]:
-    names = {alarm.get("name") for alarm in stack.of_type("aws:cloudwatch/metricAlarm:MetricAlarm")}
+    names = {alarm.get("name") for alarm in stack.of_type(_ALARM, "aws:cloudwatch/compositeAlarm:CompositeAlarm")}
     if UNKNOWN in names:
         return
     for endpoint in stack.of_type(_ENDPOINT):
@@ -116,7 +117,7 @@ RULES = (
             "An alarm that nobody hears is worse than none: people believe that they would be told.",
             "set alarmActions to the pager's page or ticket topic",
         ),
-        ("aws:cloudwatch/metricAlarm:MetricAlarm",),
+        (_ALARM, "aws:cloudwatch/compositeAlarm:CompositeAlarm"),
         _action,
     ),
     ResourceRule(
@@ -126,7 +127,7 @@ RULES = (
             "Whoever is woken at night has to know what to look at first, and what is safe to do.",
             "end alarmDescription in `Runbook: <address>`, and write the page under docs/runbooks",
         ),
-        ("aws:cloudwatch/metricAlarm:MetricAlarm",),
+        (_ALARM, "aws:cloudwatch/compositeAlarm:CompositeAlarm"),
         _runbook,
     ),
     StackRule(

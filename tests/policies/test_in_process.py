@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from policy_cases import ROOT
 
 from infra.cli import main
-from infra.policy_check import Checked, Policing
+from infra.policy_check import Checked, NotRecorded, Policing, recorded
 from infra.rehearsal import page
 from infra.rehearsal.engine import record
 from infra.rehearsal.report import Report
@@ -95,6 +96,14 @@ def test_a_rehearsal_that_breaks_a_rule_has_failed() -> None:
 
 def test_a_rehearsal_that_came_to_no_stack_says_nothing() -> None:
     assert Report("dev", "111111111111", "eu-west-1").policies_told == ""
+
+
+def test_a_stack_whose_program_fails_is_named_with_the_cause(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "stacks", tmp_path / "stacks")
+    file = tmp_path / "stacks" / "Pulumi.platform-dev.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("nat: none", "nat: two"), encoding="utf-8")
+    with pytest.raises(NotRecorded, match=r"(?s)^platform-dev: .*network\.nat: .*two"):
+        recorded(tmp_path, "platform-dev")
 
 
 @pytest.fixture

@@ -18,7 +18,9 @@ from policy_cases import ROOT, allowing, changed, graph, real
 from pulumi.runtime.proto import analyzer_pb2 as messages
 from pulumi.runtime.proto import analyzer_pb2_grpc
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE
+from ruamel.yaml import YAML
 
+from infra.version import RELEASE
 from policies.judging import EXCEPTIONS
 from policies.rules import RULES, UNKNOWN, Resource
 
@@ -91,6 +93,11 @@ def analyze_stack(pack: Any, resources: list[Resource]) -> list[tuple[str, str, 
         ]
     )
     return [(each.policyName, each.urn, each.message) for each in pack.AnalyzeStack(request).diagnostics]
+
+
+def test_the_pack_has_the_release_s_version() -> None:
+    described = YAML(typ="safe", pure=True).load(PACK / "PulumiPolicy.yaml")
+    assert described["version"] == RELEASE
 
 
 def test_every_rule_is_a_policy_with_its_level_and_remedy(pack: Any) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 
 import pytest
-from policy_cases import CASES, REMOVED, STACK_CASES, Case, StackCase, changed, graph, made, real, rule_named
+from policy_cases import CASES, REMOVED, STACK_CASES, Case, StackCase, allowing, changed, graph, made, real, rule_named
 
 from infra.settings import ENVIRONMENTS
 from policies.rules import RULES, UNKNOWN, Resource, ResourceRule, Stack, StackRule
@@ -31,7 +32,7 @@ def _case_id(case: Case | StackCase) -> str:
 def test_a_rule_lets_pass_and_refuses(case: Case) -> None:
     rule = rule_named(case.rule)
     assert isinstance(rule, ResourceRule)
-    assert rule.applies_to(case.good())
+    assert rule.applies_to(case.good().type)
     assert found(case.rule, case.good()) == []
     assert found(case.rule, case.bad) == [case.found]
 
@@ -197,6 +198,85 @@ def test_rotation_is_asked_for_where_aws_rotates(spec: str | None, usage: str | 
 )
 def test_what_pins_an_image(image: str, expected: bool) -> None:
     assert pinned(image) is expected
+
+
+BUCKET = "arn:aws:s3:::a"
+DENY = {"Effect": "Deny", "Principal": "*", "Action": ["s3:*"], "Resource": [BUCKET, f"{BUCKET}/*"]}
+
+
+def plain_http(**condition: object) -> dict[str, object]:
+    return {"Condition": {"Bool": {"aws:SecureTransport": "false", **condition}}}
+
+
+@pytest.mark.parametrize(
+    ("change", "refuses"),
+    [
+        ({}, True),
+        ({"Principal": {"AWS": "*"}}, True),
+        ({"Condition": {"Bool": {"aws:SecureTransport": ["false"]}}}, True),
+        ({"Condition": {"Bool": {"aws:SecureTransport": "true"}}}, False),
+        ({"Principal": {"AWS": "333333333333"}}, False),
+        ({"Action": ["s3:GetObject"]}, False),
+        ({"Resource": [BUCKET]}, False),
+        ({"Effect": "Allow"}, False),
+        # Others than these would still get through.
+        (plain_http(**{"aws:ViaAWSService": "false"}), False),
+        ({"Condition": {**plain_http()["Condition"], "StringEquals": {"aws:PrincipalTag/a": "b"}}}, False),  # pyright: ignore[reportGeneralTypeIssues]  # a mapping
+    ],
+)
+def test_what_refuses_plain_http(change: dict[str, object], refuses: bool) -> None:
+    policy = json.dumps({"Statement": {**DENY, **plain_http(), **change}})
+    assert (found("bucket-tls-only", made("aws:s3/bucketPolicy:BucketPolicy", {"policy": policy})) == []) is refuses
+
+
+@pytest.mark.parametrize(
+    ("condition", "open_to_everybody"),
+    [
+        ({"StringEquals": {"aws:SourceAccount": "333333333333"}}, False),
+        ({"ArnLike": {"aws:SourceArn": "arn:aws:sns:*:333333333333:*"}}, False),
+        ({"ForAnyValue:StringEquals": {"aws:PrincipalOrgID": ["o-a"]}}, False),
+        ({"StringLike": {"aws:SourceAccount": "*"}}, True),
+        ({"StringNotEquals": {"aws:SourceAccount": "333333333333"}}, True),
+        ({"StringEqualsIfExists": {"aws:SourceAccount": "333333333333"}}, True),
+        ({"Bool": {"aws:SecureTransport": "true"}}, True),
+        (None, True),
+    ],
+)
+def test_what_leaves_somebody_of_everybody(condition: object, open_to_everybody: bool) -> None:
+    policy = allowing(Principal="*", **({"Condition": condition} if condition else {}))
+    queue = made("aws:sqs/queuePolicy:QueuePolicy", {"policy": policy})
+    assert (found("no-open-policy", queue) != []) is open_to_everybody
+
+
+@pytest.mark.parametrize("type_", ["egress", "ingress"])
+def test_only_what_comes_in_is_ingress(type_: str) -> None:
+    rule = made("aws:ec2/securityGroupRule:SecurityGroupRule", {"type": type_, "cidrBlocks": ["0.0.0.0/0"]})
+    assert (found("no-open-ingress", rule) == []) is (type_ == "egress")
+
+
+def test_an_old_name_of_a_type_escapes_no_rule() -> None:
+    versioning = rule_named("bucket-versioned")
+    assert isinstance(versioning, ResourceRule)
+    assert versioning.applies_to("aws:s3/bucketVersioningV2:BucketVersioningV2")
+    assert not versioning.applies_to("aws:s3/bucketV2:BucketV2")
+    lone = made("aws:s3/bucketV2:BucketV2", {"bucket": "lone"})
+    assert len(found("bucket-complete", Stack("models-prod", (lone,)))) == 5
+
+
+def test_alarms_made_of_alarms_are_alarms() -> None:
+    alarm = made("aws:cloudwatch/compositeAlarm:CompositeAlarm", {"alarmActions": [], "alarmDescription": "a"})
+    assert [name for name in ("alarm-has-action", "alarm-has-runbook") if found(name, alarm)] == [
+        "alarm-has-action",
+        "alarm-has-runbook",
+    ]
+    assert all(rule_named(name).applies_to(alarm.type) for name in ("alarm-has-action", "alarm-has-runbook"))  # pyright: ignore[reportAttributeAccessIssue]  # of resources
+
+
+def test_a_wildcard_of_one_character_is_one() -> None:
+    policy = made("aws:iam/policy:Policy", {"policy": allowing(Action=["s3:Get?bject"])})
+    assert found("iam-actions-named", policy) == [("policy.Made.Action", "s3:Get?bject")]
+    everything_else = made("aws:iam/policy:Policy", {"policy": allowing(NotAction=["s3:GetObject"], Action=[])})
+    assert found("iam-actions-named", everything_else) == [("policy.Made.NotAction", ["s3:GetObject"])]
 
 
 def test_a_queue_of_dead_letters_needs_none_of_its_own() -> None:
