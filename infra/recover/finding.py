@@ -107,7 +107,8 @@ def find(rule: Rule, operation: Operation, place: Place) -> list[Found]:
         id = value(rule.id, here)
         if not id:
             raise CannotLook(f"{operation.urn}: {rule.look.service}.{rule.look.call} shows no id ({rule.id})")
-        differs = (*_differences(rule, scope["asked"], thing), *_tag_differences(rule, operation.tags, here, place))
+        wanted = {**operation.default_tags, **(scope["asked"].get("tags") or {})}
+        differs = (*_differences(rule, operation.inputs, thing), *_tag_differences(rule, wanted, here, place))
         found.append(Found(str(id), differs, state_of(rule, status), status))
     return found
 
@@ -191,9 +192,11 @@ def plain(inputs: Any) -> Any:
     return [plain(item) for item in inputs] if isinstance(inputs, list) else inputs
 
 
-def _differences(rule: Rule, asked: Mapping[str, Any], thing: Any) -> Iterator[str]:
+def _differences(rule: Rule, inputs: Mapping[str, Any], thing: Any) -> Iterator[str]:
     for name, expression in rule.same.items():
-        wanted, there = value(name, asked), value(expression, thing)
+        wanted, there = inputs.get(name), value(expression, thing)
+        if isinstance(wanted, Mapping) and _SECRET in wanted:  # says nothing
+            continue
         if (wanted is None and there in (None, "")) or (there is None and name in rule.late):
             continue
         if _comparable(wanted) != _comparable(there):

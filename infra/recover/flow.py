@@ -89,8 +89,11 @@ def recover_before(pulumi: Pulumi, stack: str, target: Target, say: Say) -> Reco
     Raises Unresolved when a person has to decide first, or when another update runs.
     """
     recovered = recover(pulumi, stack, target, say)
-    for each in orphans(recovered.state, target, left_out=True):
-        say(str(each))
+    try:
+        for each in orphans(recovered.state, target, left_out=True):
+            say(str(each))
+    except ClientError as error:  # no reason to stop: the update would say so itself
+        say(f"{stack}: cannot look for what failed creates left: {error}")
     return recovered
 
 

@@ -38,11 +38,6 @@ class Operation:
     def inputs(self) -> Mapping[str, Any]:
         return self.resource.get("inputs") or {}
 
-    @property
-    def tags(self) -> dict[str, str]:
-        """The tags that the thing was made with."""
-        return {**self.default_tags, **(self.inputs.get("tags") or {})}
-
     def __str__(self) -> str:
         return f"{self.type} {self.name}"
 

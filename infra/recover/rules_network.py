@@ -100,7 +100,7 @@ NETWORK: Mapping[str, Rule] = {
             "NatGateways",
             "NatGatewayId",
             {"subnetId": "SubnetId", "allocationId": "NatGatewayAddresses[0].AllocationId"},
-            argument="Filters",
+            argument="Filter",
             subnet_id="=asked.subnetId",
         ),
         status="State",

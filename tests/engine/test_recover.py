@@ -100,13 +100,16 @@ class Killed:
 
     def _until_written(self) -> None:
         """The engine writes its state beside the provider's calls."""
-        while len(pending(self._program)) < len(self._faults):
+        while len(pending(self._program, "creating", "updating")) < len(self._faults):
             time.sleep(0.02)
 
 
-def pending(program: SmallProgram) -> list[str]:
+def pending(program: SmallProgram, *kinds: str) -> list[str]:
+    """The names of what is under way. kinds: creating when not given."""
     found = program.cli.state(program.stack)["deployment"].get("pending_operations") or []
-    return sorted(each["resource"]["urn"].rpartition("::")[2] for each in found if each["type"] == CREATING)
+    return sorted(
+        each["resource"]["urn"].rpartition("::")[2] for each in found if each["type"] in (kinds or (CREATING,))
+    )
 
 
 def vpcs(world: EngineWorld) -> list[str]:
@@ -223,6 +226,35 @@ def test_a_killed_up_is_recovered(
     assert [each["RoleName"] for each in world.client("iam").list_roles()["Roles"]] == ["worker"]
     assert len(world.client("sqs").list_queues()["QueueUrls"]) == 1
     assert recover_before(program.cli, program.stack, world.target, pytest.fail).decisions == ()
+
+
+def test_a_replacement_and_an_update_that_were_killed(world: EngineWorld, program: SmallProgram) -> None:
+    """The new VPC is taken in and the old one goes with the next up; what was being changed needs no more than that."""
+    program.write(BEGINNING, THREE)
+    assert up(program).code == 0
+    [old] = vpcs(world)
+    changed = THREE.replace("10.9.", "10.10.").replace('name="work"', 'name="work", visibility_timeout_seconds=77')
+    program.write(BEGINNING, changed)
+    killed = Killed(world, program)
+    killed.hold("ec2", "CreateVpc")
+    killed.hold("sqs", "SetQueueAttributes", answered=False)
+    killed.up()
+    [new] = set(vpcs(world)) - {old}
+    said: list[str] = []
+    recovered = recover(program.cli, program.stack, world.target, said.append)
+    assert {(each.operation.kind, each.operation.name): (each.act, each.id) for each in recovered.decisions} == {
+        ("creating", "network"): ("import", new),
+        ("updating", "work"): ("forget", ""),
+    }
+    done = up(program)
+    assert done.code == 0, done.told
+    program.cli.preview(program.stack, "--expect-no-changes")
+    assert vpcs(world) == [new]
+    resources = program.resources()
+    assert resources["inside"]["outputs"]["vpcId"] == resources["network"]["id"] == new
+    url = resources["work"]["id"]
+    attributes = world.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])
+    assert attributes["Attributes"] == {"VisibilityTimeout": "77"}
 
 
 def test_an_endpoint_that_aws_was_still_making(world: EngineWorld, program: SmallProgram) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.validate import ParamValidator
 from provider_driver import Driver, Resource
 from provider_world import SAMPLES, World
 
@@ -55,6 +56,30 @@ def test_every_type_has_a_rule(root: Path) -> None:
     assert len(types) > 40
     assert types - set(RULES) == set()
 
+
+def played(template: Any) -> Any:
+    """A template with some text in the place of each expression."""
+    if isinstance(template, dict):
+        return {key: played(item) for key, item in template.items()}
+    if isinstance(template, list):
+        return [played(item) for item in template]
+    return "some-text-of-enough-letters" if str(template).startswith("=") else template
+
+
+@pytest.mark.parametrize("type_token", sorted(RULES))
+def test_every_call_is_one_that_boto3_takes(type_token: str, cloud: Cloud) -> None:
+    """By the service's own model: a real client checks what the emulated cloud's does not."""
+    rule = RULES[type_token]
+    looks = [each for each in (rule.look, rule.detail, rule.tags, rule.every, rule.remove) if not isinstance(each, str)]
+    for look in filter(None, looks):
+        client = cloud.client(look.service)
+        name = client.meta.method_to_api_mapping[look.call]
+        shape = client.meta.service_model.operation_model(name).input_shape
+        assert ParamValidator().validate(played(look.arguments), shape).generate_report() == ""
+
+
+SECRET = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "v1:abc"}
+"""What a state holds in the place of a secret."""
 
 ALWAYS_THERE = {
     "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
@@ -192,16 +217,26 @@ def test_a_bucket_without_tags_yet_is_ours_and_a_foreign_one_is_not(
     assert "tag mainstage:environment: asked dev, found nothing" in found.reason
 
 
+def test_a_secret_says_nothing(engine: Driver, world: World, place: Place, default_tags: dict[str, str]) -> None:
+    """What is told by its tags is found by the others."""
+    inputs = {"description": "for eyes", "tags": {"Name": "key", "code": "hidden"}}
+    made = engine.create("aws:kms/key:Key", "key", **inputs)
+    assert decided(pending(made, default_tags, description=SECRET, tags=SECRET), place).id == made.id
+    assert decided(pending(made, default_tags, tags={"Name": "key", "code": SECRET}), place).id == made.id
+    assert decided(pending(made, default_tags, tags={"Name": "other", "code": SECRET}), place).act == "forget"
+    # The program's own tags go over the default ones.
+    own = engine.create("aws:kms/key:Key", "own", tags={"mainstage:environment": "shared"})
+    assert decided(pending(own, default_tags), place).id == own.id
+
+
 def test_nothing_is_looked_for_by_a_secret(place: Place) -> None:
-    # What a state holds in the place of a secret.
-    secret = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "v1:abc"}
-    assert plain({"name": secret, "list": [{"a": secret, "b": 1}], "tags": {"x": "y"}}) == {
+    assert plain({"name": SECRET, "list": [{"a": SECRET, "b": 1}], "tags": {"x": "y"}}) == {
         "list": [{"b": 1}],
         "tags": {"x": "y"},
     }
     type_token = "aws:iam/role:Role"
     with pytest.raises(CannotLook, match="records no name to look by"):
-        find(RULES[type_token], pending(Resource(type_token, "x", inputs={"name": secret}), {}), place)
+        find(RULES[type_token], pending(Resource(type_token, "x", inputs={"name": SECRET}), {}), place)
     type_token = "aws:s3/bucket:Bucket"
     with pytest.raises(CannotLook, match="records no join"):
         find(RULES[type_token], pending(Resource(type_token, "x", inputs={"bucketPrefix": "a-"}), {}), place)

@@ -22,6 +22,7 @@ from infra.recover import Unresolved, flow, plan, recover, recover_before
 from infra.recover.checkout import CheckoutPulumi, NoPulumi, Ran
 from infra.recover.orphans import clean, orphans
 from infra.registry.target import Target, TargetError
+from infra.rehearsal import standing
 from infra.rehearsal.cloud.api import AwsError
 
 if TYPE_CHECKING:
@@ -154,6 +155,34 @@ def test_one_refused_keeps_all_from_being_done(cloud: Cloud, target: Target, def
     assert pulumi.resources == [(VPC, other), (VPC, twins[1])]
 
 
+def test_rehearse_up_does_not_begin(
+    cloud: Cloud, target: Target, default_tags: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While somebody has to decide."""
+
+    class Stops(Played):
+        project = None
+
+        def follow(self, *_: str, on_line: Any) -> Any:
+            pytest.fail("it began")
+
+    for _ in range(2):
+        make_vpc(cloud, default_tags)
+    pulumi = Stops(state(default_tags, under_way(VPC, cidrBlock="10.0.0.0/16")))
+    monkeypatch.setattr(standing.locks, "free", lambda *_: None)
+    for work in (standing._up, standing._destroy):
+        with pytest.raises(Unresolved, match="nothing is brought up before these are decided"):
+            work(pulumi, STACK, target, lambda _: None, lambda _: None)  # type: ignore[arg-type]
+
+
+def test_what_cannot_be_looked_for_stops_nothing(cloud: Cloud, target: Target, default_tags: dict[str, str]) -> None:
+    cloud.faults.add("sagemaker", "ListEndpoints", AwsError("AccessDeniedException", "not you", 403))
+    said: list[str] = []
+    recover_before(Played(state(default_tags)), STACK, target, said.append)
+    assert len(said) == 1
+    assert said[0].startswith("platform-dev: cannot look for what failed creates left: ")
+
+
 def test_an_answer_to_nothing_is_refused(target: Target, default_tags: dict[str, str]) -> None:
     pulumi = Played(state(default_tags, under_way(VPC, cidrBlock="10.0.0.0/16")))
     with pytest.raises(Unresolved, match=f"no operation is open for {urn(VPC, 'typo')}; see mainstage recover"):
@@ -265,7 +294,8 @@ def test_what_aws_could_not_make_is_deleted_and_forgotten(
     assert [(each.act, each.id) for each in recovered.decisions] == [("remove", "iris")]
     assert pulumi.resources == []
     assert said[-2:] == [f"removed {ENDPOINT} it iris", "platform-dev: recovered; up goes on from here"]
-    assert cloud.client("sagemaker").list_endpoints()["Endpoints"] == []
+    gone = cloud.client("sagemaker").get_waiter("endpoint_deleted")
+    gone.wait(EndpointName="iris", WaiterConfig={"Delay": 0.05, "MaxAttempts": 200})
 
 
 def failed_endpoint(cloud: Cloud, world: World, tags: dict[str, str]) -> None:
