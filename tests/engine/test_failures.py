@@ -136,6 +136,32 @@ def test_what_fails_half_way_is_told_recorded_and_gone_on_with(beside: EngineWor
     assert program.resources() == {}
 
 
+NEEDS_WHAT_FAILED = """
+lets = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+trust = json.dumps({"Version": "2012-10-17", "Statement": [lets]})
+allowed = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}
+denied = aws.iam.Role("denied", name="half-denied", assume_role_policy=trust, opts=here)
+aws.iam.RolePolicy(
+    "of-denied", role=denied.id, policy=json.dumps({"Version": "2012-10-17", "Statement": [allowed]}), opts=here
+)
+"""
+
+
+def test_a_required_input_that_failed_to_come_ends_a_run_that_continues_on_errors(
+    beside: EngineWorld, tmp_path: Path
+) -> None:
+    """The in-process engine does the same (tests/rehearsal/engine/test_failures.py)."""
+    program = SmallProgram(beside, tmp_path)
+    program.write(PROVIDER, NEEDS_WHAT_FAILED)
+    beside.cloud.faults.add("iam", "CreateRole", DENIED)
+    done = _up(program, "--continue-on-error")
+    assert done.code == 1
+    errors = _errors(done.told)
+    assert errors.keys() == {"denied", "of-denied"}
+    assert 'Missing required argument: the argument "role" is required' in errors["of-denied"]
+    assert [name for name, one in program.resources().items() if one["type"].startswith("aws:")] == []
+
+
 def _told_once_each(told: str) -> None:
     """The type, the name, the call, AWS's code and words, each below its resource."""
     errors = _errors(told)

@@ -15,7 +15,7 @@ from infra.rehearsal.engine import paths, steps, urns
 from infra.rehearsal.engine.execution import Execution
 from infra.rehearsal.engine.goal import Goal
 from infra.rehearsal.engine.hooks import Hooks
-from infra.rehearsal.engine.ledger import Ledger, Refused, Stopped
+from infra.rehearsal.engine.ledger import CheckRefused, Ledger, Refused, Stopped
 from infra.rehearsal.engine.provider_calls import ConfiguredProvider, Provider, seed_for
 from infra.rehearsal.engine.provider_pool import Pool
 from infra.rehearsal.engine.resource_state import ResourceState
@@ -76,18 +76,19 @@ class Deployment:
         """Brings one resource to what the program asks for.
 
         A resource that can't be brought there raises, and the run ends; with `continue_on_error` it and what needs it
-        are passed over.
+        are passed over, unless Check refuses one of them.
         """
         self.ledger.gate()
         urn, aliases = self.identify(goal)
         goal = self._inherit(goal)
         try:
             old = self.ledger.claim(urn, aliases)
-            if self._needs_broken(goal):
-                self.ledger.broken.add(urn)
-                return Outcome(urn, failed=True)
             if goal.custom and not goal.provider and not urns.is_provider(goal.type):
                 goal = replace(goal, provider=self.default_provider(goal.type, goal.type, goal.version))
+            if self._needs_broken(goal):
+                self._check_what_is_known(goal, urn, old)
+                self.ledger.broken.add(urn)
+                return Outcome(urn, failed=True)
             self._goals[urn] = goal, aliases
             new = self._bring(goal, urn, old, aliases)
         except Stopped:
@@ -95,7 +96,9 @@ class Deployment:
             raise
         except Exception as error:
             self.ledger.fail(urn, "register", str(error))
-            if not self.settings.continue_on_error:
+            if isinstance(error, CheckRefused):
+                self.ledger.stop()
+            if not self.settings.continue_on_error or isinstance(error, CheckRefused):
                 self.ledger.wait_until_idle()
                 raise
             return Outcome(urn, failed=True)
@@ -196,8 +199,20 @@ class Deployment:
             return inputs
         checked, failures = provider.check(urn, old, inputs, seed)
         if failures:
-            raise Refused("\n".join(_check_failure(goal, inputs, name, reason) for name, reason in failures))
+            raise CheckRefused("\n".join(_check_failure(goal, inputs, name, reason) for name, reason in failures))
         return checked
+
+    def _check_what_is_known(self, goal: Goal, urn: str, old: ResourceState | None) -> None:
+        """Checks a resource that is about to be passed over, without the inputs that were to come from what failed.
+
+        The real engine does, before it looks at dependencies: a required input that is missing then ends the run
+        (https://github.com/pulumi/pulumi/blob/v3.259.0/pkg/resource/deploy/deployment_executor.go, handleSingleEvent).
+        """
+        provider = self.pool.get(goal.provider) if goal.custom and goal.provider else None
+        if provider is not None:
+            managed = None if old is None or old.external else old
+            known = {name: value for name, value in goal.inputs.items() if not contains_unknown(value)}
+            self._check(provider, goal, urn, managed, known, seed_for(urn))
 
     def _apply_policies(self, goal: Goal, new: ResourceState) -> None:
         if not self.settings.policies:

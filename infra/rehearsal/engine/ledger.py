@@ -24,6 +24,10 @@ class Refused(Exception):
     """A registration that can't be carried out; the text is the real engine's."""
 
 
+class CheckRefused(Refused):
+    """The provider's Check found problems. The run ends, even one that continues on errors, as in the real engine."""
+
+
 class Ledger:
     """The old state, what has been done to it, and what came of that. `recorder` is told every change in order."""
 

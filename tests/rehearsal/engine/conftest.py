@@ -35,7 +35,10 @@ class HalfDone(Exception):
 
 
 class MemoryProvider(ResourceProviderServicer):
-    """Keeps `test:index:*` resources. Type `Single` is deleted before it is replaced; a changed `zone` replaces."""
+    """Keeps `test:index:*` resources. Type `Single` is deleted before it is replaced; a changed `zone` replaces.
+
+    A resource whose name begins with `needs-other` has to be given `other`.
+    """
 
     def __init__(self, *, accept_secrets: bool = True, supports_preview: bool = True):
         self.accept_secrets = accept_secrets
@@ -88,6 +91,8 @@ class MemoryProvider(ResourceProviderServicer):
         if "forbidden" in news:
             failures = [pb.CheckFailure(reason="this can't be")]
         name = request.urn.rsplit("::", 1)[-1]
+        if name.startswith("needs-other") and "other" not in news:
+            failures = [pb.CheckFailure(property="other", reason="it is required")]
         news.setdefault("name", olds.get("name") or f"{name}-{request.randomSeed.hex()[:7]}")
         return pb.CheckResponse(inputs=to_struct(news), failures=failures)
 

@@ -238,6 +238,36 @@ def test_continue_on_error_passes_over_what_failed_and_what_needs_it(world):
     assert world.up(program).check().changes["create"] == 3
 
 
+def test_a_required_input_that_failed_to_come_ends_a_run_that_continues_on_errors(world):
+    """As in the real engine: what is passed over is checked all the same, without what it was to be given."""
+    world.up(lambda: None).check()
+    world.provider.before["create", "first"] = refuse("no room")
+
+    def program():
+        first = world.Thing("first")
+        second = world.Thing("needs-other", other=first.arn)
+        world.Thing("later", opts(depends_on=[second]))
+
+    result = world.up(program, continue_on_error=True)
+    assert isinstance(result.error, RunFailed)
+    assert [(one.urn, one.message.partition(" has a problem: ")[2]) for one in result.error.failures] == [
+        (world.urn("first"), ""),
+        (world.urn("needs-other"), "it is required"),
+    ]
+    world.provider.before.clear()
+    assert world.up(program).check().changes["create"] == 3
+
+
+def test_what_check_refuses_ends_a_run_that_continues_on_errors(world):
+    def program():
+        refused = world.Thing("first", color="mauve")
+        refused.urn.apply(lambda _: world.Thing("second"))
+
+    result = world.up(program, continue_on_error=True)
+    assert failure(result).urn == world.urn("first")
+    assert world.provider.ops("create") == []
+
+
 def test_what_a_failed_deletion_still_needs_is_not_deleted(world):
     def program():
         first = world.Thing("first")

@@ -49,8 +49,8 @@ def _create(op: Operation) -> None:
         # The id is recorded only after InService: what was made is in AWS, but in no state.
         raise type(error)(
             f'{error}. The endpoint {name} is left in AWS and no state knows it: the next up fails with "already'
-            ' existing". See `mainstage model status`, delete it (aws sagemaker delete-endpoint'
-            f" --endpoint-name {name}), correct the cause, and run up again"
+            ' existing". Correct the cause, delete it (`mainstage recover --clean --yes`, or aws sagemaker'
+            f" delete-endpoint --endpoint-name {name}), and run up again"
         ) from error
     op.created(name)
 
