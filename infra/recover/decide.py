@@ -73,6 +73,8 @@ def decide(
     """
     if operation.kind != CREATING:
         return Decision("forget", operation, f"was {operation.kind}: the state has it, and refresh sees what it is now")
+    if not operation.in_aws:
+        return Decision("forget", operation, "stands in the state only; up registers it")
     if found is None:
         return Decision(
             "refuse", operation, "nothing here knows how to find one of its type; look in AWS whether there is one"

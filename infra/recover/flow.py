@@ -32,8 +32,9 @@ from infra.registry.target import Target
 WAIT_SECONDS = 3600.0
 """How long AWS may take for what it is still making: an endpoint takes minutes, the provider waits 60."""
 POLL_SECONDS = 15.0
-SETTLE_SECONDS = 20.0
-"""AWS shows what was made a moment ago not always at once: after that time we look again before we call it missing."""
+SETTLE_SECONDS, EMULATED_SETTLE_SECONDS = 20.0, 1.5
+"""Before a thing is called missing we look again after that time: AWS shows new things late, and a provider that has
+outlived its engine may still be trying."""
 
 Say = Callable[[str], None]
 
@@ -171,7 +172,7 @@ def _waited_for(
     poll_seconds = 0.2 if target.emulated else POLL_SECONDS
     end = time.monotonic() + wait_seconds
     told: set[str] = set()
-    settled = target.emulated
+    settled = False
     while True:
         decisions = _decided(state, stack, target, answers)
         waiting = [each for each in decisions if each.act == "wait"]
@@ -179,10 +180,12 @@ def _waited_for(
             if each.operation.urn not in told:
                 say(f"{each}; waiting up to {wait_seconds:g} s")
                 told.add(each.operation.urn)
-        missing = any(each.act == "forget" and each.operation.kind == CREATING for each in decisions)
+        missing = any(
+            each.act == "forget" and each.operation.kind == CREATING and each.operation.in_aws for each in decisions
+        )
         if not waiting and missing and not settled:
             settled = True
-            time.sleep(SETTLE_SECONDS)
+            time.sleep(EMULATED_SETTLE_SECONDS if target.emulated else SETTLE_SECONDS)
             continue
         if not waiting or time.monotonic() >= end:
             return decisions

@@ -38,6 +38,11 @@ class Operation:
     def inputs(self) -> Mapping[str, Any]:
         return self.resource.get("inputs") or {}
 
+    @property
+    def in_aws(self) -> bool:
+        """Whether there may be something of it in AWS: components, stacks and providers are Pulumi's own."""
+        return bool(self.resource.get("custom")) and not self.type.startswith("pulumi:")
+
     def __str__(self) -> str:
         return f"{self.type} {self.name}"
 

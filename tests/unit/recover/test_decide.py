@@ -40,6 +40,15 @@ def test_only_creates_are_looked_for(kind: str) -> None:
     assert decision.reason == f"was {kind}: the state has it, and refresh sees what it is now"
 
 
+@pytest.mark.parametrize(
+    ("type_token", "custom"),
+    [("mainstage:index:Network", False), ("pulumi:providers:aws", True), ("pulumi:pulumi:Stack", False)],
+)
+def test_what_is_pulumis_own_is_not_looked_for(type_token: str, custom: bool) -> None:
+    own = Operation(CREATING, {"urn": f"urn:pulumi:a::b::{type_token}::c", "type": type_token, "custom": custom})
+    assert decide(own, None).act == "forget"
+
+
 def test_a_type_without_a_rule_is_a_persons() -> None:
     assert decide(operation(), None).act == "refuse"
 
