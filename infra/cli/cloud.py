@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.text import Text
 
 from infra.cli import common
 from infra.cli.output import console, emit, note, say
@@ -73,8 +73,6 @@ def status(as_json: common.JsonOption = False) -> None:
         as_json=as_json,
         render=lambda shown: _status(running, shown["stacks"]),
     )
-    if not as_json and running.token:
-        say(f"front door token (issuer {running.issuer} is played): {running.token}")
 
 
 @app.command("env")
@@ -141,8 +139,8 @@ def _stacks(running: Running) -> list[dict[str, Any]]:
     return found
 
 
-def _status(running: Running, stacks: list[dict[str, Any]]) -> Table:
-    table = Table(box=None, show_header=False)
+def _status(running: Running, stacks: list[dict[str, Any]]) -> Text:
+    """Lines, which are not broken: paths are pasted."""
     rows = [
         ("runs", f"{running}, process {running.pid}"),
         ("provider", f"PULUMI_DEBUG_PROVIDERS=aws:{running.provider_port}"),
@@ -152,6 +150,7 @@ def _status(running: Running, stacks: list[dict[str, Any]]) -> Table:
     for each in stacks:
         pending = f", {each['pending']} interrupted" if each["pending"] else ""
         rows.append((each["stack"], f"{each['resources']} resources, {each['protected']} protected{pending}"))
-    for name, value in rows:
-        table.add_row(as_text(name, "bold"), as_text(value))
-    return table
+    if running.token:
+        rows.append(("token", f"{running.token} (of the issuer {running.issuer}, which is played)"))
+    width = max(len(name) for name, _ in rows)
+    return Text("\n").join(Text.assemble((f"{name:{width}}", "bold"), "  ", as_text(value)) for name, value in rows)

@@ -7,12 +7,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Group
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from infra.cli import common
-from infra.cli.output import emit, fail, say
+from infra.cli.output import console, emit, fail, say
 from infra.cli.rehearse import Environment, environment_of, leave, showing
 from infra.cli.screen import as_text
 
@@ -68,7 +67,7 @@ def _interruptible(as_json: bool) -> Iterator[None]:
         leave(STOPPED)
 
 
-def _stood(done: Stood) -> Group:
+def _stood(done: Stood) -> None:
     running = done.running
     parts: list[Any] = [
         Text.assemble((running.environment, "bold"), as_text(f" stands in {running}")),
@@ -85,15 +84,15 @@ def _stood(done: Stood) -> Group:
         '  eval "$(.venv/bin/mainstage cloud env)"   # then pulumi and aws work on it, from this shell',
         as_text(f"  make rehearse-down ENV={running.environment}"),
     ]
-    return Group(*parts)
+    _print(parts)
 
 
-def _left(left: Left) -> Any:
+def _left(left: Left) -> None:
     if not left.stacks:
-        return "no emulated cloud runs, so nothing stands"
+        return _print(["no emulated cloud runs, so nothing stands"])
     parts: list[Any] = [_table(left.stacks)]
     if not left.remaining:
-        return Group(*parts, f"Nothing remains of {left.environment}; its emulated cloud is stopped.")
+        return _print([*parts, f"Nothing remains of {left.environment}; its emulated cloud is stopped."])
     kept = [each for each in left.remaining if each.protected]
     table = Table("stack", "type", "name", "why", box=None, header_style="bold")
     for each in kept:
@@ -107,17 +106,25 @@ def _left(left: Left) -> Any:
     if needed:
         listed = ", ".join(f"{count} {kind.rpartition(':')[2]}" for kind, count in sorted(needed.items()))
         parts.append(as_text(f"{needed.total()} more remain because these need them: {listed}"))
-    return Group(
-        *parts,
-        "",
-        f"Bring the rest up again: make rehearse-up ENV={left.environment}",
-        "Forget all of it, with the emulated cloud: .venv/bin/mainstage cloud stop",
-        "How a real environment is removed for good: docs/going-to-aws.md",
+    return _print(
+        [
+            *parts,
+            "",
+            f"Bring the rest up again: make rehearse-up ENV={left.environment}",
+            "Forget all of it, with the emulated cloud: .venv/bin/mainstage cloud stop",
+            "How a real environment is removed for good: docs/going-to-aws.md",
+        ]
     )
 
 
+def _print(parts: list[Any]) -> None:
+    """One below the other. Lines are never broken: a person pastes commands from them."""
+    for part in parts:
+        console.print(part, soft_wrap=isinstance(part, str | Text), crop=False)
+
+
 def _table(done: list[StackDone]) -> Table:
-    table = Table("stack", *_KINDS, "seconds", box=None, header_style="bold")
+    table = Table(Column("stack", no_wrap=True), *_KINDS, "seconds", box=None, header_style="bold")
     for each in done:
         table.add_row(each.stack, *(str(each.changes.get(kind, 0)) for kind in _KINDS), f"{each.seconds:.1f}")
     return table

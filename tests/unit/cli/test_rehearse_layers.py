@@ -53,6 +53,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 def test_up_says_what_stands_where_and_what_to_try(run: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(standing, "up", lambda *_: STOOD)
+    monkeypatch.setenv("COLUMNS", "76")  # what is pasted is not broken for that
     lines = run("rehearse-up", "--env", "prod").out.splitlines()
     assert lines[0] == "prod stands in emulated AWS at http://127.0.0.1:1 (prod, account 333333333333, eu-west-1)"
     assert [line.split() for line in lines[2:4]] == [
