@@ -26,6 +26,9 @@ from .rules.resource import stack_of
 
 NAME = "mainstage"
 
+_REDACTED = "[secret]"
+"""What `pulumi policy analyze --file` puts in place of a secret that it cannot decrypt, whatever its type."""
+
 
 def policies(exceptions: Path, today: date) -> list[Policy]:
     """Every rule as a policy, and one more that judges the exceptions. `exceptions` is the file of them."""
@@ -113,6 +116,7 @@ def plain(value: Any) -> Any:
 
 def _item(container: Any, key: Any) -> Any:
     try:
-        return container[key]
+        value = container[key]
     except UnknownValueError:
         return UNKNOWN
+    return UNKNOWN if value == _REDACTED else value

@@ -133,6 +133,11 @@ def test_what_is_not_known_yet_is_not_told_either(pack: Any) -> None:
     assert analyze(pack, changed(real("iris-route-policy"), "policy", UNKNOWN)) == []
 
 
+def test_a_secret_that_cannot_be_read_is_not_judged(pack: Any) -> None:
+    """Of a state file whose key is elsewhere."""
+    assert analyze(pack, changed(real("iris-route-policy"), "policy", "[secret]")) == []
+
+
 def test_a_violation_of_a_stack_names_the_resource(pack: Any) -> None:
     left = [resource for resource in graph("models-prod").resources if resource.name != "iris-log-stream"]
     ((rule, urn, _),) = analyze_stack(pack, left)
