@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from served import ROOT
 from whole_checkout import WholeCheckout, whole_checkout
 
 from infra.rehearsal import cloud_control
@@ -28,10 +29,10 @@ class Stands:
     """What rehearse-up told."""
     running: Running
 
-    def in_a_shell(self, command: str) -> subprocess.CompletedProcess[str]:
-        """Runs a command as a person does who has evaluated `mainstage cloud env` and gone to the project."""
-        env = self.checkout.run("cloud", "env").stdout
-        script = f"{env}\ncd {shlex.quote(str(self.running.project.folder))}\n{command}"
+    def in_a_shell(self, *lines: str) -> subprocess.CompletedProcess[str]:
+        """Runs commands as a person does who has evaluated `mainstage cloud env` and gone to the project."""
+        told = self.checkout.run("cloud", "env").stdout
+        script = "\n".join([told, f"cd {shlex.quote(str(self.running.project.folder))}", *lines])
         return subprocess.run(
             ["sh", "-euc", script],
             env=self.checkout.environment,
@@ -40,6 +41,10 @@ class Stands:
             text=True,
             timeout=300,
         )
+
+
+FROM_HERE = ("unset PYTHONPATH", *(f"ln -sfn {shlex.quote(str(ROOT / name))} {name}" for name in ("infra", ".venv")))
+"""Leads the project to this checkout, another one than that which brought the environment up."""
 
 
 @pytest.fixture(scope="module", params=["staging", "prod"])
@@ -71,9 +76,9 @@ def test_up_tells_what_stands_and_leaves_the_checkout_as_it_was(stands: Stands) 
 
 
 @pytest.mark.parametrize("layer", ["platform", "models"])
-def test_a_second_run_is_quiet_by_hand(stands: Stands, layer: str) -> None:
+def test_a_second_run_is_quiet_by_hand_and_from_another_checkout(stands: Stands, layer: str) -> None:
     stack = f"{layer}-{stands.running.environment}"
-    done = stands.in_a_shell(f"pulumi preview --non-interactive --expect-no-changes --stack {stack}")
+    done = stands.in_a_shell(*FROM_HERE, f"pulumi preview --non-interactive --expect-no-changes --stack {stack}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert stands.checkout.git_status() == ""
 
