@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -463,6 +465,27 @@ GONE: Mapping[str, Callable[[Client, Deployed], object]] = {
     "card-fraud-route-route": _deletes("apigatewayv2", "delete_route", ApiId="apiId", RouteId="id"),
 }
 """More resources that somebody takes away, by logical name: they are found, and made anew."""
+
+
+def other_code(client: Client, it: Deployed) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("app.py", "def handler(event, context):\n    return 'somebody'\n")
+    client("lambda").update_function_code(FunctionName=it.id, ZipFile=packed.getvalue())
+
+
+UNSEEN: Mapping[tuple[str, str], str] = {
+    ("aws:athena/workgroup:Workgroup", "forceDestroy"): "what a delete may do; AWS has no such setting",
+    ("aws:ecr/repository:Repository", "forceDelete"): "what a delete may do; AWS has no such setting",
+    ("aws:kms/key:Key", "bypassPolicyLockoutSafetyCheck"): "a word to PutKeyPolicy, never read (kms/key.go)",
+    ("aws:kms/key:Key", "deletionWindowInDays"): "a word to ScheduleKeyDeletion, never read (kms/key.go)",
+    ("aws:lambda/function:Function", "code"): (
+        "GetFunction shows a hash only, which the provider keeps as codeSha256 and compares with nothing"
+        " (lambda/function.go): foreign code stays until the program's own code changes"
+    ),
+    ("aws:s3/bucket:Bucket", "forceDestroy"): "what a delete may do; AWS has no such setting",
+}
+"""Properties in use that no refresh sees changed, each with the reason."""
 
 
 SMALL: Mapping[str, Drift] = {
