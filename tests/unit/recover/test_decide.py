@@ -221,6 +221,45 @@ def test_the_one_that_is_replaced_is_left_to_be_deleted() -> None:
     assert [(each.get("id"), each.get("delete")) for each in resources[2:]] == [("vpc-new", None), ("vpc-old", True)]
 
 
+@given(data=st.data())
+def test_a_recovered_state_is_one_that_pulumi_takes(data: st.DataObject) -> None:
+    """Each import stands behind what it refers to, no URN lives twice, the rest keeps its order.
+
+    What is under way refers to nothing that is under way.
+    """
+    count = data.draw(st.integers(0, 6))
+    urns = [f"urn:pulumi:platform-dev::mainstage::aws:ec2/vpc:Vpc::r{number}" for number in range(count)]
+    resources = [
+        {
+            "urn": each,
+            "type": VPC,
+            "custom": True,
+            "id": f"id-{number}",
+            "dependencies": data.draw(st.lists(st.sampled_from(urns[:number]), unique=True)) if number else [],
+            **data.draw(st.sampled_from([{}, {"delete": True}, {"pendingReplacement": True}])),
+        }
+        for number, each in enumerate(urns)
+    ]
+    names = data.draw(st.lists(st.sampled_from([*urns, f"{URN}1", f"{URN}2"]), unique=True, max_size=4))
+    lives = {each["urn"] for each in resources if not each.get("delete")}
+    done = sorted(lives - set(names))
+    decisions = []
+    for name in names:
+        depends = data.draw(st.lists(st.sampled_from(done), unique=True)) if done else []
+        made = {"urn": name, "type": VPC, "custom": True, "parent": NETWORK, "dependencies": depends}
+        decisions.append(Decision("import", Operation(CREATING, made), "", f"new-{name}"))
+    after = edited(state(*resources), decisions)["deployment"]["resources"]
+    living = [each["urn"] for each in after if not each.get("delete")]
+    assert len(living) == len(set(living))
+    assert {each["id"] for each in after[2:]} >= {f"new-{name}" for name in names}
+    for place, each in enumerate(after):
+        if each.get("id", "").startswith("new-"):
+            before = {other["urn"] for other in after[:place]}
+            assert {NETWORK, *each["dependencies"]} <= before
+    kept = [each["id"] for each in after[2:] if not each["id"].startswith("new-")]
+    assert kept == [each["id"] for each in resources if each["id"] in kept]
+
+
 @pytest.mark.parametrize("act", ["forget", "remove"])
 def test_what_is_not_imported_leaves_no_trace(act: str) -> None:
     after = edited(state(pending=(operation(),)), [Decision(act, operation(), "", "vpc-1")])
