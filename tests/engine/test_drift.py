@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from botocore.exceptions import ClientError
-from drifts import DRIFTS, GONE, SMALL, Deployed, deployed
+from drifts import DRIFTS, GONE, SMALL, UNSEEN, Deployed, deployed, other_code
 from engine_program import PROVIDER, SmallProgram, steps_of
 from engine_world import MODELS, PLATFORM, EngineWorld
 from readback import Asked, Reader
@@ -15,6 +15,7 @@ from readback_table import TABLE
 
 from infra.program import program_for
 from infra.rehearsal.engine import Options, Registered, record
+from infra.rehearsal.provider.rows import ROWS
 from infra.settings import ENVIRONMENTS, stack_config, stack_file
 
 STACKS = (PLATFORM, MODELS)
@@ -25,17 +26,22 @@ CANNOT_DRIFT: Mapping[str, str] = {}
 
 def test_every_type_in_use_is_changed_here(root: Path) -> None:
     types: set[str] = set()
+    properties: set[tuple[str, str]] = set()
     for environment in ENVIRONMENTS:
         platform, models = (f"{layer}-{environment}" for layer in ("platform", "models"))
         config = {stack: stack_config(stack_file(root, stack)) for stack in (platform, models)}
         answers = {"aws:ec2/vpcEndpoint:VpcEndpoint": {"prefixListId": "pl-6da54004"}}
         below = record(program_for(platform), platform, config[platform], answers=answers).check()
         above = record(program_for(models), models, config[models], stack_outputs={platform: below.outputs}).check()
-        types |= {each.type for each in (*below.resources, *above.resources) if each.type.startswith("aws:")}
+        found = [each for each in (*below.resources, *above.resources) if each.type.startswith("aws:")]
+        types |= {each.type for each in found}
+        properties |= {(each.type, name) for each in found for name in each.inputs}
     assert len(types) >= 50
     assert {*DRIFTS, *SMALL, *CANNOT_DRIFT} == types
     assert set(DRIFTS).isdisjoint(SMALL)
     assert {*DRIFTS, *SMALL} <= set(TABLE)
+    never_read = {(type_token, name) for type_token in types for name in ROWS[type_token].state_only}
+    assert set(UNSEEN) == properties & never_read
 
 
 def test_what_somebody_changed_is_found_and_repaired(standing: EngineWorld) -> None:
@@ -72,7 +78,8 @@ def test_what_somebody_changed_is_found_and_repaired(standing: EngineWorld) -> N
 
 SCALED = """
 logs = aws.cloudwatch.LogGroup("logs", name="/drift/flow", retention_in_days=1, opts=here)
-trust = {"Effect": "Allow", "Principal": {"Service": "vpc-flow-logs.amazonaws.com"}, "Action": "sts:AssumeRole"}
+SERVICES = ["vpc-flow-logs.amazonaws.com", "lambda.amazonaws.com"]
+trust = {"Effect": "Allow", "Principal": {"Service": SERVICES}, "Action": "sts:AssumeRole"}
 role = aws.iam.Role(
     "role", assume_role_policy=json.dumps({"Version": "2012-10-17", "Statement": [trust]}), opts=here
 )
@@ -88,6 +95,23 @@ aws.ec2.FlowLog(
     iam_role_arn=role.arn,
     log_destination=logs.arn,
     opts=pulumi.ResourceOptions.merge(here, pulumi.ResourceOptions(depends_on=[policy])),
+)
+function = aws.lambda_.Function(
+    "code",
+    name="drift-code",
+    role=role.arn,
+    runtime="python3.13",
+    handler="app.handler",
+    code=pulumi.AssetArchive({"app.py": pulumi.StringAsset("def handler(event, context):\\n    return event\\n")}),
+    opts=here,
+)
+aws.lambda_.Permission(
+    "caller",
+    action="lambda:InvokeFunction",
+    function=function.name,
+    principal="apigateway.amazonaws.com",
+    source_arn="arn:aws:execute-api:eu-west-1:111111111111:abc/*",
+    opts=here,
 )
 target = aws.appautoscaling.Target(
     "scaling-target",
@@ -115,7 +139,7 @@ aws.appautoscaling.Policy(
 
 
 def test_types_that_dev_has_not_drift_too(standing: EngineWorld, tmp_path: Path) -> None:
-    """Flow logs of staging and prod, scaling of prod, here on dev's network and endpoint."""
+    """Flow logs of staging and prod, scaling of prod, here on dev's network and endpoint. Foreign code stays unseen."""
     program = SmallProgram(standing, tmp_path)
     vpc = standing.client("ec2").describe_vpcs(Filters=[{"Name": "tag:Name", "Values": ["network"]}])["Vpcs"][0]
     program.write(PROVIDER, f'VPC = "{vpc["VpcId"]}"', SCALED)
@@ -125,6 +149,7 @@ def test_types_that_dev_has_not_drift_too(standing: EngineWorld, tmp_path: Path)
         for type_token, drift in SMALL.items():
             assert everything[drift.name].type == type_token
             drift.act(standing.client, everything[drift.name])
+        other_code(standing.client, everything["code"])
         stack = ("--stack", program.stack)
         done = program.cli.try_run("refresh", "--preview-only", "--expect-no-changes", "--json", *stack)
         assert {
@@ -133,7 +158,12 @@ def test_types_that_dev_has_not_drift_too(standing: EngineWorld, tmp_path: Path)
         program.cli.up(program.stack, "--refresh")
         program.cli.preview(program.stack, "--refresh", "--expect-no-changes")
         state = program.cli.state(program.stack)
-        assert _differences(standing, {program.stack: state}) == {}
+        ((name, (line,)),) = _differences(standing, {program.stack: state}).items()
+        assert (name, line.partition(": asked")[0]) == ("code", "aws:lambda/function:Function code: code")
+        # What docs/guides/drift.md says to do: the function is made anew, and the permission on it.
+        standing.client("lambda").delete_function(FunctionName="drift-code")
+        program.cli.up(program.stack, "--refresh")
+        assert _differences(standing, {program.stack: program.cli.state(program.stack)}) == {}
     finally:
         program.cli.run("destroy", "--yes", "--skip-preview", "--stack", program.stack)
 
