@@ -13,17 +13,13 @@ from typing import Any
 
 import pytest
 from engine_program import SmallProgram
-from engine_world import MODELS, PLATFORM, EngineWorld
+from engine_world import EngineWorld
 from provider_driver import configured
 from provider_world import World
 
 from infra.recover import Unresolved, flow, plan, recover, recover_before
-from infra.recover.decide import decide
-from infra.recover.finding import Place, find
-from infra.recover.flow import known_ids
-from infra.recover.operations import CREATING, Operation, resources_of, stack_tags
+from infra.recover.operations import CREATING
 from infra.recover.orphans import clean, orphans
-from infra.recover.rules import RULES
 from infra.rehearsal.cloud.api import AwsError
 from infra.rehearsal.cloud.faults import Fault
 from infra.rehearsal.pulumi_cli.cli import kill
@@ -292,22 +288,3 @@ def test_an_endpoint_that_aws_was_still_making(world: EngineWorld, program: Smal
     world.client("s3").put_object(**archive, Body=content)
     assert up(program).code == 0
     assert sagemaker.describe_endpoint(EndpointName="iris")["EndpointStatus"] == "InService"
-
-
-@pytest.mark.parametrize("stack", [PLATFORM, MODELS])
-def test_every_resource_of_dev_is_told_from_all_others(standing: EngineWorld, stack: str) -> None:
-    """As if each had been under way alone: it is found, and nothing else is."""
-    state, target = standing.cli.state(stack), standing.target
-    place, tags = Place(target.client, target.account_id, target.region), stack_tags(state)
-    resources = [each for each in resources_of(state) if each["type"].startswith("aws:")]
-    assert len(resources) > 50
-    wrong = []
-    for each in resources:
-        rule, operation = RULES[each["type"]], Operation(CREATING, each, tags)
-        others = [other for other in resources if other is not each]
-        known = known_ids({"deployment": {"resources": others}}, operation)
-        decision = decide(operation, find(rule, operation, place), named=rule.named, known_ids=known)
-        if (decision.act, decision.id) != ("import", each["id"]):
-            wrong.append(str(decision))
-    assert wrong == []
-    assert orphans(state, target) == []
