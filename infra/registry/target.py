@@ -66,9 +66,15 @@ class Target:
         return boto3.Session(profile_name=self.profile, region_name=self.region)
 
     def client(self, service: str) -> Any:
-        """A boto3 client of this target."""
-        config = Config(retries={"mode": "standard", "max_attempts": 3}, user_agent_appid="mainstage")
-        return self.session.client(service, config=config)
+        """A boto3 client of this target, made once for each service."""
+        if service not in self._clients:
+            config = Config(retries={"mode": "standard", "max_attempts": 3}, user_agent_appid="mainstage")
+            self._clients[service] = self.session.client(service, config=config)
+        return self._clients[service]
+
+    @cached_property
+    def _clients(self) -> dict[str, Any]:
+        return {}
 
 
 class _LoopbackSession(boto3.Session):

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -164,9 +165,9 @@ class Rehearsal:
             },
         )
 
-    @property
+    @cached_property
     def target(self) -> Target:
-        """This rehearsal as other commands see it: over loopback HTTP."""
+        """This rehearsal as other commands see it: over loopback HTTP. To be asked for once the cloud is served."""
         return Target(
             self.options.environment,
             self.report.account_id,

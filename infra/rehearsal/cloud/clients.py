@@ -57,6 +57,7 @@ def closed_core() -> botocore.session.Session:
         }
     )
     core.set_config_variable("ignore_configured_endpoint_urls", True)
+    core.register_component("data_loader", _loader)
     return core
 
 
@@ -66,14 +67,12 @@ class DoorSession(boto3.Session):
     def __init__(
         self, handle: Handle, *, access_key_id: str, secret_access_key: str, session_token: str | None, region: str
     ):
-        core = closed_core()
-        core.register_component("data_loader", _loader)
         super().__init__(
             aws_access_key_id=access_key_id,
             aws_secret_access_key=secret_access_key,
             aws_session_token=session_token,
             region_name=region,
-            botocore_session=core,
+            botocore_session=closed_core(),
         )
         self._handle = handle
         self._making = threading.Lock()

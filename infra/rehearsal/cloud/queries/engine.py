@@ -141,10 +141,12 @@ class Engine:
         groups: dict[str, tuple[list[str], list[Path]]] = {}
         table, number = scan.table, 0
         for partition in partitions:
+            if not found[partition.location]:
+                continue  # most of thousands of projected ones
             values = dict(zip(table.partition_keys, partition.values, strict=True))
-            folder = self._folder / scan.name
-            for name, value in values.items():
-                folder = folder / f"{name}={quote(value, safe='')}"
+            folder = self._folder.joinpath(
+                scan.name, *(f"{key}={quote(each, safe='')}" for key, each in values.items())
+            )
             for item in found[partition.location]:
                 self.check()
                 path = self._cache.fetch(self._s3, item)

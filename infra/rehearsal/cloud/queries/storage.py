@@ -124,10 +124,12 @@ def objects(s3: Any, locations: Iterable[str]) -> dict[str, list[Object]]:
 
     Names that begin with _ or . and empty objects are passed over, as Athena does.
     """
-    wanted = list(dict.fromkeys(locations))
-    found: dict[str, list[Object]] = {location: [] for location in wanted}
-    for bucket in dict.fromkeys(split(location)[0] for location in wanted):
-        keys = {split(location)[1]: location for location in wanted if split(location)[0] == bucket}
+    found: dict[str, list[Object]] = {location: [] for location in locations}
+    wanted: dict[str, dict[str, str]] = {}
+    for location in found:
+        bucket, key = split(location)
+        wanted.setdefault(bucket, {})[key] = location
+    for bucket, keys in wanted.items():
         prefixes = list(keys) if len(keys) <= MOST_LISTED_ALONE else [_common(list(keys))]
         for prefix in prefixes:
             for item in _listed(s3, bucket, prefix):
