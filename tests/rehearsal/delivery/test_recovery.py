@@ -166,6 +166,8 @@ def test_the_retry_duration_of_a_partition_ends_nothing(world: Any, function: An
     down = world.cloud.faults.add("s3", "PutObject", AwsError("AccessDenied", "Access Denied", 403))
     world.put(row("a"))
     assert world.flush(0.5) == 1
+    # Until its function has answered: credentials of an invocation under way would expire with the clock.
+    until(lambda: down.hits > 0, "it is tried")
     hits = down.hits
     world.cloud.clock.advance(7200 + 60)
     until(lambda: down.hits > hits, "it is tried again")

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from botocore.loaders import Loader
+from botocore.session import Session
 
 from infra.rehearsal.cloud.delivery.settings import Conversion
 
@@ -49,20 +50,19 @@ class Clients:
         self._credentials = credentials
         self._now = now
         self._sessions: dict[str, _Session] = {}
+        self._loader = Loader()
 
     def client(self, role: str, service: str, region: str) -> Any:
         held = self._sessions.get(role)
         if held is None or self._now().timestamp() > held.expires - RENEW_BEFORE_SECONDS:
             keys = self._credentials(role)
-            session = boto3.Session(
-                aws_access_key_id=keys["access_key_id"],
-                aws_secret_access_key=keys["secret_access_key"],
-                aws_session_token=keys["session_token"],
-            )
+            session = Session()
+            session.register_component("data_loader", self._loader)
+            session.set_credentials(keys["access_key_id"], keys["secret_access_key"], keys["session_token"])
             held = self._sessions[role] = _Session(session, keys["expires"], {})
         found = held.clients.get((service, region))
         if found is None:
-            found = held.clients[service, region] = held.session.client(
+            found = held.clients[service, region] = held.session.create_client(
                 service,
                 region_name=region,
                 endpoint_url=self._url,
