@@ -137,7 +137,8 @@ def _empty_groups(cli: Cli, running: Running, stack: str, say: Say) -> None:
 
 def _up(cli: Cli, stack: str, target: Target, tell: Tell, say: Say) -> StackDone:
     # The rest goes on when one endpoint refuses; the command still ends with an error.
-    return _work(cli, stack, target, ("up", "--yes", "--skip-preview", "--continue-on-error"), tell, say)
+    options = ("--yes", "--skip-preview", "--continue-on-error", "--policy-pack", str(cli.project.root / "policies"))
+    return _work(cli, stack, target, ("up", *options), tell, say)
 
 
 def _destroy(cli: Cli, stack: str, target: Target, tell: Tell, say: Say) -> StackDone:

@@ -36,13 +36,20 @@ def changes(output: str) -> dict[str, int]:
 
 
 def diagnostics(output: str) -> str:
-    """The part of a failed command's output that says why: what stands under "Diagnostics:", or the end of it."""
+    """The part of a failed command's output that says why: policies that were violated and what stands under
+    "Diagnostics:", or the end of it."""
     lines = output.strip().splitlines()
-    starts = [number for number, line in enumerate(lines) if line.startswith("Diagnostics:")]
+    policies = _under("Policies:", lines)
+    told = [policies if "[mandatory]" in policies else "", _under("Diagnostics:", lines)]
+    return "\n".join(filter(None, told)) or "\n".join(lines[-20:])
+
+
+def _under(heading: str, lines: list[str]) -> str:
+    """What stands indented under the last line that begins so."""
+    starts = [number for number, line in enumerate(lines) if line.startswith(heading)]
     if not starts:
-        return "\n".join(lines[-20:])
-    told = itertools.takewhile(lambda line: not line or line[0] == " ", lines[starts[-1] + 1 :])
-    return "\n".join(told).strip("\n")
+        return ""
+    return "\n".join(itertools.takewhile(lambda line: not line or line[0] == " ", lines[starts[-1] + 1 :])).strip("\n")
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,28 @@ def test_a_failure_is_told_by_its_diagnostics() -> None:
     assert diagnostics("error: no stack named 'x' found\n") == "error: no stack named 'x' found"
 
 
+POLICIES = """Policies:
+    ❌ mainstage@v0.1.0 (local: policies)
+        - [{level}]  bucket-versioned  (aws:s3/bucketVersioning:BucketVersioning: b-versioning)
+          s3.BucketVersioning b-versioning: status is "Suspended"; allowed: "Enabled"
+
+Diagnostics:
+  pulumi:pulumi:Stack (mainstage-platform-dev):
+    error: update failed
+
+Resources:
+    78 unchanged
+"""
+
+
+def test_what_a_policy_refused_is_told_too() -> None:
+    told = diagnostics(POLICIES.format(level="mandatory")).splitlines()
+    assert told[2] == '          s3.BucketVersioning b-versioning: status is "Suspended"; allowed: "Enabled"'
+    assert told[-1] == "    error: update failed"
+    told = diagnostics(POLICIES.format(level="advisory")).splitlines()
+    assert told == ["  pulumi:pulumi:Stack (mainstage-platform-dev):", "    error: update failed"]
+
+
 def _resource(kind: str, name: str, **more: Any) -> dict[str, Any]:
     return {
         "type": kind,
