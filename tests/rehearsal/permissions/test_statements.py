@@ -38,8 +38,18 @@ class Statement:
 
 @pytest.fixture(scope="module")
 def staging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """staging has what dev goes without: flow logs."""
-    with serving(checkout(tmp_path_factory.mktemp("checkout")), "--env", "staging") as served:
+    """staging has what dev goes without: flow logs. Fleets have one instance: each statement takes a new one."""
+    root = checkout(tmp_path_factory.mktemp("checkout"))
+    for name, committed, here in (
+        ("models/iris.yaml", "capacity: {instance_count: 2}", "capacity: {instance_count: 1}"),
+        ("models/iris.yaml", "{strategy: canary, percent: 50, bake_minutes: 10}", "{strategy: all_at_once}"),
+        ("Pulumi.models-staging.yaml", "minimum_instances: 2", "minimum_instances: 1"),
+    ):
+        path = root / "stacks" / name
+        text = path.read_text()
+        assert text.count(committed) == 1, committed
+        path.write_text(text.replace(committed, here))
+    with serving(root, "--env", "staging") as served:
         yield served
 
 
