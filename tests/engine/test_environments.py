@@ -10,6 +10,7 @@ import shlex
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -102,6 +103,31 @@ def test_the_cloud_that_runs_is_found_and_no_rehearsal_takes_its_place(stands: S
     in_process = checkout.run("up", "--env", environment)
     assert in_process.returncode == 1
     assert f"an engine of its own: make rehearse-up ENV={environment}" in in_process.stderr
+
+
+UNUSED = """
+exceptions:
+  - rule: bucket-versioned
+    urn: "urn:pulumi:platform-*::mainstage::*::nothing"
+    owner: ml-platform
+    reason: nobody needs it
+    expires: {expires}
+"""
+
+
+def test_a_policy_stops_an_up_and_is_told(stands: Stands) -> None:
+    """Through an exception that nothing needs, which is a violation too."""
+    exceptions = stands.checkout.root / "policies" / "exceptions.yaml"
+    before = exceptions.read_bytes()
+    exceptions.write_text(UNUSED.format(expires=date.today() + timedelta(days=30)))
+    try:
+        up = stands.checkout.run("rehearse-up", "--env", stands.running.environment)
+    finally:
+        exceptions.write_bytes(before)
+    stack = stands.running.stacks[0]
+    assert up.returncode == 1
+    assert f"error: pulumi up of {stack} failed:" in up.stderr
+    assert f"exceptions.yaml:3: nothing in {stack} needs the exception from bucket-versioned" in up.stderr
 
 
 PROTECTED = {
