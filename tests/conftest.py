@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from infra.rehearsal.cloud.cloud import Cloud
 
 SLOW = (
+    "tests/engine/standing/",
+    "tests/engine/test_environments",
     "tests/rehearsal/rehearse",
+    "tests/engine/",
     "tests/rehearsal/front_door",
     "tests/rehearsal/permissions",
     "tests/rehearsal/signatures",
@@ -27,7 +30,7 @@ SLOW = (
 )
 """Folders that begin first, in this order, so that no worker is left alone with a long one at the end."""
 
-TOGETHER = ("tests/rehearsal/front_door/", "tests/rehearsal/permissions/")
+TOGETHER = ("tests/engine/standing/", "tests/rehearsal/front_door/", "tests/rehearsal/permissions/")
 """Folders whose files share an environment: each goes to one worker as a whole."""
 
 ACCOUNT_ID = "111111111111"

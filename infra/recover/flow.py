@@ -100,7 +100,7 @@ def recover_before(pulumi: Pulumi, stack: str, target: Target, say: Say) -> Reco
 
 def plan(pulumi: Pulumi, stack: str, target: Target, answers: Mapping[str, str] | None = None) -> Recovered:
     """What would be done; nothing is. Raises Unresolved when an update runs, or the state is another account's."""
-    _own_lock(pulumi, stack)
+    _own_locks(pulumi, stack)
     state = state_of(pulumi, stack)
     return Recovered(stack, tuple(_decided(state, stack, target, answers or {})), state=state)
 
@@ -118,8 +118,8 @@ def recover(
 
     answers: what a person says about operations that were refused, by URN: the id to take, or "" to forget it.
     """
-    if _own_lock(pulumi, stack):
-        _unlock(pulumi, stack, say)
+    if left := _own_locks(pulumi, stack):
+        _unlock(pulumi, stack, left, say)
     state = state_of(pulumi, stack)
     operations = operations_of(state)
     if not operations:
@@ -241,8 +241,8 @@ def _write(pulumi: Pulumi, stack: str, state: Mapping[str, Any], say: Say) -> No
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump(state, file)
         done = pulumi.try_run("stack", "import", "--stack", stack, "--file", name)
-        if done.code and _are_left_behind(locks_in(done.told), stack):  # of a backend whose locks are no files
-            _unlock(pulumi, stack, say)
+        if done.code and (left := _own(locks_in(done.told), stack)):  # of a backend whose locks are no files
+            _unlock(pulumi, stack, left, say)
             done = pulumi.try_run("stack", "import", "--stack", stack, "--file", name)
         if done.code:
             raise Unresolved(f"{stack}: the recovered state was not taken, nothing has changed: {done.told}")
@@ -250,14 +250,14 @@ def _write(pulumi: Pulumi, stack: str, state: Mapping[str, Any], say: Say) -> No
         Path(name).unlink(missing_ok=True)
 
 
-def _own_lock(pulumi: Pulumi, stack: str) -> bool:
-    """Whether a killed update's lock lies there. Raises Unresolved when another update may be running."""
-    return _are_left_behind(locks_of(pulumi.environment().get("PULUMI_BACKEND_URL", ""), stack), stack)
+def _own_locks(pulumi: Pulumi, stack: str) -> Sequence[Lock]:
+    """What killed updates left. Raises Unresolved when another update may be running."""
+    return _own(locks_of(pulumi.environment().get("PULUMI_BACKEND_URL", ""), stack), stack)
 
 
-def _are_left_behind(locks: Sequence[Lock], stack: str) -> bool:
+def _own(locks: Sequence[Lock], stack: str) -> Sequence[Lock]:
     if not locks or left_behind(locks):
-        return bool(locks)
+        return locks
     held = "; ".join(map(str, locks))
     raise Unresolved(
         f"{stack}: another update holds the lock: {held}. Wait for it. If you know that it is dead: "
@@ -265,11 +265,12 @@ def _are_left_behind(locks: Sequence[Lock], stack: str) -> bool:
     )
 
 
-def _unlock(pulumi: Pulumi, stack: str, say: Say) -> None:
+def _unlock(pulumi: Pulumi, stack: str, left: Sequence[Lock], say: Say) -> None:
     done = pulumi.try_run("cancel", "--yes", "--stack", stack)
     if done.code:
         raise Unresolved(f"{stack}: the lock of the killed update stays: {done.told}")
-    say(f"{stack}: removed the lock that a killed update left behind")
+    for each in left:
+        say(f"{stack}: removed the lock that {each} left: that process is gone")
 
 
 def _remove(decision: Decision, target: Target, say: Say) -> None:

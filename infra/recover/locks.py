@@ -1,4 +1,9 @@
-"""The lock that a killed `pulumi` leaves behind: whether its process can still be alive."""
+"""The locks of a stack: whose each is, and whether its process can still be alive.
+
+An update holds its stack's lock, a file that names process, user and host
+(https://github.com/pulumi/pulumi/blob/v3.259.0/pkg/backend/diy/lock.go). Killed, it leaves the file, and every later
+command refuses. `pulumi cancel` deletes the locks of a stack whoever holds them.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,7 @@ import getpass
 import json
 import re
 import socket
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +19,15 @@ from urllib.parse import unquote, urlsplit
 
 from infra.rehearsal.pointer import alive
 
+WAIT_SECONDS = 60
+"""How long another command is waited for: one that was told to stop ends what it has under way first."""
+_POLL_SECONDS = 0.2
 _LOCKED = "the stack is currently locked by"
 _LINE = re.compile(r"created by (?P<user>\S+)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<at>\S+)")
+
+
+class StackLocked(ValueError):
+    """Somebody else works on the stack; the message says who, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +40,7 @@ class Lock:
     at: str
 
     def __str__(self) -> str:
-        return f"{self.user}@{self.host} (pid {self.pid}), since {self.at}"
+        return f"process {self.pid} of {self.user} on {self.host}, since {self.at[:19]}"
 
 
 def locks_in(told: str) -> list[Lock]:
@@ -41,15 +54,25 @@ def locks_in(told: str) -> list[Lock]:
 
 
 def locks_of(backend_url: str, stack: str) -> list[Lock]:
-    """The locks of a stack in a backend of files; none that can be seen so in any other."""
+    """The locks of a stack in a backend of files; none that can be seen so in any other.
+
+    Raises StackLocked for a file that is no lock.
+    """
     parts = urlsplit(backend_url)
     if parts.scheme != "file":
         return []
     folder = Path(unquote(parts.netloc + parts.path)).expanduser()
     held = []
     for file in sorted((folder / ".pulumi" / "locks").glob(f"*/*/{stack}/*.json")):
-        content = json.loads(file.read_text(encoding="utf-8"))
-        held.append(Lock(content["username"], content["hostname"], content["pid"], content["timestamp"]))
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            held.append(Lock(content["username"], content["hostname"], int(content["pid"]), content["timestamp"]))
+        except FileNotFoundError:
+            continue  # given back meanwhile
+        except (ValueError, KeyError, TypeError):
+            raise StackLocked(
+                f"{stack}: {file} is no lock that this can read; when no pulumi works on the stack, delete it"
+            ) from None
     return held
 
 
@@ -66,3 +89,25 @@ def left_behind(
     """
     host, user = host or socket.gethostname(), user or getpass.getuser()
     return bool(locks) and all(each.host == host and each.user == user and not lives(each.pid) for each in locks)
+
+
+def wait_for_others(
+    backend_url: str, stack: str, say: Callable[[str], None], *, wait_seconds: float = WAIT_SECONDS
+) -> None:
+    """Returns when nobody holds the stack but the dead, whose locks `recover` removes.
+
+    Raises StackLocked when somebody still holds it after `wait_seconds`.
+    """
+    end = time.monotonic() + wait_seconds
+    told = ""
+    while held := [each for each in locks_of(backend_url, stack) if not left_behind([each])]:
+        holders = "; ".join(map(str, held))
+        if time.monotonic() >= end:
+            raise StackLocked(
+                f"{stack} is being worked on by {holders}: wait for it to end, or stop it (kill -INT "
+                f"{held[0].pid}); if it is no pulumi any more: pulumi cancel --yes --stack {stack}"
+            )
+        if holders != told:
+            say(f"{stack}: waiting for {holders}")
+            told = holders
+        time.sleep(_POLL_SECONDS)

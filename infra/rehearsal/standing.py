@@ -12,6 +12,7 @@ from infra import settings
 from infra.catalog import Model, check_recorded, load_catalog
 from infra.front_door import front_door_url
 from infra.recover import recover_before
+from infra.recover.locks import wait_for_others
 from infra.registry.registry import Registry
 from infra.registry.retire import retire
 from infra.registry.target import Target
@@ -19,7 +20,7 @@ from infra.rehearsal import cloud_control, traffic
 from infra.rehearsal.cloud.model_host import PresetEnvironments
 from infra.rehearsal.cloud_control import CloudError, Running
 from infra.rehearsal.progress import Progress, Tell
-from infra.rehearsal.pulumi_cli import locks, told
+from infra.rehearsal.pulumi_cli import told
 from infra.rehearsal.pulumi_cli.cli import Cli, PulumiFailed, find
 from infra.rehearsal.registering import Registering, folder_of, served
 from infra.rehearsal.update import check_registered
@@ -150,7 +151,7 @@ def _work(cli: Cli, stack: str, target: Target, command: tuple[str, ...], tell: 
     layer = stack.partition("-")[0]
     tell(Progress(layer))
     started = time.perf_counter()
-    locks.free(cli.project, stack, say)
+    wait_for_others(cli.environment()["PULUMI_BACKEND_URL"], stack, say)
     recover_before(cli, stack, target, say)
 
     def on_line(line: str) -> None:

@@ -15,10 +15,10 @@ import pytest
 from census import census
 from whole_checkout import WholeCheckout, whole_checkout
 
+from infra.recover.locks import locks_of
 from infra.rehearsal import cloud_control, standing
 from infra.rehearsal.cloud_control import Running
 from infra.rehearsal.pointer import alive
-from infra.rehearsal.pulumi_cli import locks
 
 PLATFORM, MODELS = "platform-dev", "models-dev"
 
@@ -62,19 +62,19 @@ def test_killed_up_and_killed_down(checkout: WholeCheckout, monkeypatch: pytest.
     # Killed alone, the command takes pulumi along, which ends what it has under way and gives its lock back.
     process = checkout.start("rehearse-up", "--env", "dev", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until(lambda: held(running, PLATFORM) > 10, "ten resources of the platform")
-    [lock] = locks.locks_of(running.project, PLATFORM)
+    [lock] = locks_of(running.project.backend.as_uri(), PLATFORM)
     kill_9(process)
     until(lambda: not alive(lock.pid), "the end of pulumi", 60)
-    assert locks.locks_of(running.project, PLATFORM) == []
+    assert locks_of(running.project.backend.as_uri(), PLATFORM) == []
     made = held(running, PLATFORM)
     assert checkout.git_status() == ""
 
     # Killed with pulumi, it leaves the lock. The next run says so, removes it and goes on.
     process = checkout.start("rehearse-up", "--env", "dev", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until(lambda: held(running, PLATFORM) > made + 5, "more resources of the platform")
-    [lock] = locks.locks_of(running.project, PLATFORM)
+    [lock] = locks_of(running.project.backend.as_uri(), PLATFORM)
     kill_9(process, lock.pid)
-    assert [each.pid for each in locks.locks_of(running.project, PLATFORM)] == [lock.pid]
+    assert [each.pid for each in locks_of(running.project.backend.as_uri(), PLATFORM)] == [lock.pid]
     up = checkout.run("rehearse-up", "--env", "dev", "--json")
     assert up.returncode == 0, up.stderr
     assert f"{PLATFORM}: removed the lock that process {lock.pid} of " in up.stderr

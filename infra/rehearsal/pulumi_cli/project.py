@@ -32,10 +32,6 @@ class Project:
         (https://github.com/pulumi/pulumi/blob/v3.259.0/pkg/backend/diy/store.go, projectReferenceStore)."""
         return self.backend / ".pulumi" / "stacks" / "mainstage" / f"{stack}.json"
 
-    def locks(self, stack: str) -> Path:
-        """The folder with the stack's locks, a file each (pkg/backend/diy/lock.go)."""
-        return self.backend / ".pulumi" / "locks" / "organization" / "mainstage" / stack
-
 
 def project_at(root: Path, directory: Path) -> Project:
     """The project of a checkout under `directory`, whether it is written or not."""

@@ -24,6 +24,7 @@ from infra.recover.orphans import clean, orphans
 from infra.registry.target import Target, TargetError
 from infra.rehearsal import standing
 from infra.rehearsal.cloud.api import AwsError
+from infra.rehearsal.pulumi_cli.project import project_at
 
 if TYPE_CHECKING:
     from infra.rehearsal.cloud.cloud import Cloud
@@ -155,21 +156,19 @@ def test_one_refused_keeps_all_from_being_done(cloud: Cloud, target: Target, def
     assert pulumi.resources == [(VPC, other), (VPC, twins[1])]
 
 
-def test_rehearse_up_does_not_begin(
-    cloud: Cloud, target: Target, default_tags: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rehearse_up_does_not_begin(cloud: Cloud, target: Target, default_tags: dict[str, str], tmp_path: Path) -> None:
     """While somebody has to decide."""
 
     class Stops(Played):
-        project = None
+        project = project_at(tmp_path, tmp_path)
 
         def follow(self, *_: str, on_line: Any) -> Any:
             pytest.fail("it began")
 
     for _ in range(2):
         make_vpc(cloud, default_tags)
-    pulumi = Stops(state(default_tags, under_way(VPC, cidrBlock="10.0.0.0/16")))
-    monkeypatch.setattr(standing.locks, "free", lambda *_: None)
+    backend = tmp_path.as_uri()
+    pulumi = Stops(state(default_tags, under_way(VPC, cidrBlock="10.0.0.0/16")), backend_url=backend)
     for work in (standing._up, standing._destroy):
         with pytest.raises(Unresolved, match="nothing is brought up before these are decided"):
             work(pulumi, STACK, target, lambda _: None, lambda _: None)  # type: ignore[arg-type]
@@ -226,7 +225,8 @@ def test_the_lock_of_a_dead_process_is_removed(
     recover(pulumi, STACK, target, said.append)
     assert pulumi.resources == [(VPC, made)]
     assert pulumi.ran == ["stack export", "stack import", "cancel --yes", "stack import"]
-    assert "platform-dev: removed the lock that a killed update left behind" in said
+    who = f"process {dead} of {getpass.getuser()} on {socket.gethostname()}"
+    assert f"{STACK}: removed the lock that {who}, since 2026-11-21T19:37:34 left: that process is gone" in said
 
 
 @pytest.mark.parametrize("host", ["", "runner-7"])
