@@ -77,13 +77,22 @@ def status(as_json: common.JsonOption = False) -> None:
 
 @app.command("env")
 def env(as_json: common.JsonOption = False) -> None:
-    """Print what makes pulumi, aws and boto3 of a shell work on the emulated cloud: eval "$(mainstage cloud env)"."""
+    """Print what makes pulumi, aws and boto3 of a shell work on the emulated cloud: eval "$(mainstage cloud env)".
+
+    Without a cloud the eval fails, and the shell keeps what it has set.
+    """
     from infra.rehearsal import cloud_control
     from infra.rehearsal.pulumi_cli.cli import BINARIES, PulumiMissing
     from infra.rehearsal.pulumi_cli.environment import shell_lines, variables
 
     root = common.root()
-    running = cloud_control.found(root)
+    try:
+        running = cloud_control.found(root)
+    except cloud_control.CloudError:
+        if not as_json:
+            # `eval` of nothing succeeds. What the shell has set stays: without it, it would work on a real account.
+            console.file.write("false\n")
+        raise
     try:
         cloud_control.prepare(running)
     except PulumiMissing as error:
@@ -149,7 +158,7 @@ def _status(running: Running, stacks: list[dict[str, Any]]) -> Text:
     ]
     for each in stacks:
         pending = f", {each['pending']} interrupted" if each["pending"] else ""
-        rows.append((each["stack"], f"{each['resources']} resources, {each['protected']} protected{pending}"))
+        rows.append((each["stack"], f"{each['resources']} resources in AWS, {each['protected']} protected{pending}"))
     if running.token:
         rows.append(("token", f"{running.token} (of the issuer {running.issuer}, which is played)"))
     width = max(len(name) for name, _ in rows)

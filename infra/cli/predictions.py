@@ -203,15 +203,16 @@ def _say_renamed(answer: Any, *, as_json: bool) -> None:
 
 
 def _render(answer: Any, narrow: Mapping[str, str]) -> Group:
+    """`narrow` is of a question that is ours: of no rows its columns say nothing."""
     count = len(answer.rows)
     rows = f"{count:,} row{'s' if count != 1 else ''}"
     cost = as_text(f"{rows}, {answer.scanned_bytes:,} bytes scanned, {answer.seconds:.2f} s", "dim")
-    return Group(Rows(answer.columns, answer.rows, narrow), cost)
+    return Group(Rows(answer.columns, answer.rows, narrow), cost) if count or not narrow else Group(cost)
 
 
 def _say_nothing_found(answer: Any, what: str, hours: float) -> None:
     if not answer.rows:
-        say(f"{what} in the last {hours:g} hours; {WHEN}", "dim", as_json=True)
+        say(f"{what} is logged in the last {hours:g} hours; {WHEN}", "dim", as_json=True)
 
 
 def _last(hours: float) -> Any:

@@ -69,8 +69,9 @@ def _interruptible(as_json: bool) -> Iterator[None]:
 
 def _stood(done: Stood) -> None:
     running = done.running
+    where = f"{running.endpoint_url} (account {running.account_id}, {running.region})"
     parts: list[Any] = [
-        Text.assemble((running.environment, "bold"), as_text(f" stands in {running}")),
+        Text.assemble((running.environment, "bold"), as_text(f" stands in emulated AWS at {where}")),
         _table(done.stacks),
     ]
     if done.registered:
@@ -90,18 +91,15 @@ def _stood(done: Stood) -> None:
 def _left(left: Left) -> None:
     if not left.stacks:
         return _print(["no emulated cloud runs, so nothing stands"])
-    parts: list[Any] = [_table(left.stacks)]
+    parts: list[Any] = [_down_table(left)]
     if not left.remaining:
         return _print([*parts, f"Nothing remains of {left.environment}; its emulated cloud is stopped."])
     kept = [each for each in left.remaining if each.protected]
-    table = Table("stack", "type", "name", "why", box=None, header_style="bold")
-    for each in kept:
-        table.add_row(*(as_text(cell) for cell in (each.stack, each.type, each.name, each.reason)))
     needed = Counter(each.type for each in left.remaining if not each.protected)
     parts += [
         "",
         as_text(f"{len(kept)} are protected (mainstage:deletion_protection is on in {left.environment}):", "bold"),
-        table,
+        *_columns([(each.stack, each.type, each.name) for each in kept]),
     ]
     if needed:
         listed = ", ".join(f"{count} {kind.rpartition(':')[2]}" for kind, count in sorted(needed.items()))
@@ -121,6 +119,24 @@ def _print(parts: list[Any]) -> None:
     """One below the other. Lines are never broken: a person pastes commands from them."""
     for part in parts:
         console.print(part, soft_wrap=isinstance(part, str | Text), crop=False)
+
+
+def _columns(rows: list[tuple[str, ...]]) -> list[Text]:
+    """Lines under each other. A table would cut names to the width of the screen, and names are pasted."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        as_text("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()) for row in rows
+    ]
+
+
+def _down_table(left: Left) -> Table:
+    """Without pulumi's "unchanged", which counts components, and nothing where nothing was left to delete."""
+    table = Table(Column("stack", no_wrap=True), "deleted", "remain in AWS", "seconds", box=None, header_style="bold")
+    remaining = Counter(each.stack for each in left.remaining)
+    for each in left.stacks:
+        deleted = str(each.changes.get("deleted", 0))
+        table.add_row(each.stack, deleted, str(remaining[each.stack]), f"{each.seconds:.1f}")
+    return table
 
 
 def _table(done: list[StackDone]) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, get_origin
 
@@ -118,13 +119,14 @@ def _load(config: Mapping[str, str], stack: str, root: Path, settings_type: type
     try:
         settings = settings_type.model_validate({**values, "environment": environment})
     except ValidationError as error:
-        problems += [_with_account_hint(problem) for problem in problems_of(error, settings_type, place=place)]
+        problems += [_with_hint(problem) for problem in problems_of(error, settings_type, place=place)]
     if problems or settings is None:
         raise SettingsError(problems)
     return settings
 
 
 _ABSENT = object()
+_UNQUOTE = "write it without quotes"
 
 
 def _typed(settings_type: type[LayerSettings], name: str, text: object, in_file: object) -> Any:
@@ -194,11 +196,14 @@ def _foreign_key_problems(
     yield Problem(document.file, line, key, "nothing reads this key", shown(text), ", ".join(known), near, fix)
 
 
-def _with_account_hint(problem: Problem) -> Problem:
+def _with_hint(problem: Problem) -> Problem:
+    if problem.fix == _UNQUOTE:
+        # `pulumi stack init`, and a new stack's first command in the checkout, write the file anew.
+        return replace(problem, fix=f"{_UNQUOTE}; where pulumi put them: git checkout stacks")
     if problem.field != f"{NAMESPACE}:account_id" or problem.message != "takes text":
         return problem
     fix = (
         'put all twelve digits in quotes, as in "012345678901": without them YAML reads a '
         "number and drops a leading zero"
     )
-    return Problem(problem.file, problem.line, problem.field, problem.message, problem.got, problem.allowed, "", fix)
+    return replace(problem, nearest="", fix=fix)

@@ -171,13 +171,22 @@ def test_the_issuer_of_a_jwt_stack_is_played(root: Path) -> None:
         (["cloud", "start", "--env", "qa"], "error: --env 'qa': allowed are dev, staging, prod\n"),
         (["rehearse-up", "--env", "qa"], "error: --env 'qa': allowed are dev, staging, prod\n"),
         (["rehearse-down", "--env", "qa"], "error: --env 'qa': allowed are dev, staging, prod\n"),
-        (["cloud", "env"], "error: no emulated cloud runs: mainstage cloud start --env dev\n"),
         (["rehearse-up"], "error: this runs the real Pulumi CLI, and it is not here yet: make pulumi\n"),
     ],
 )
 def test_a_mistake_is_one_line(run: Callable[..., Ended], words: list[str], said: str) -> None:
     done = run(*words)
     assert (done.code, done.out, done.err) == (1, "", said)
+
+
+def test_without_a_cloud_the_shell_that_evaluates_is_told(run: Callable[..., Ended]) -> None:
+    """What it had set stays: without it the shell would work on a real account."""
+    done = run("cloud", "env")
+    assert (done.code, done.err) == (1, "error: no emulated cloud runs: mainstage cloud start --env dev\n")
+    evaluated = subprocess.run(["sh", "-c", f'eval "{done.out}" && echo went on'], capture_output=True, text=True)
+    assert (evaluated.returncode, evaluated.stdout, evaluated.stderr) == (1, "", "")
+    in_json = run("cloud", "env", "--json")
+    assert (in_json.code, list(json.loads(in_json.out))) == (1, ["error"])
 
 
 def test_with_nothing_running_there_is_nothing_to_take_down(run: Callable[..., Ended]) -> None:
@@ -197,4 +206,6 @@ def test_without_pulumi_a_shell_can_still_use_the_cloud(root: Path) -> None:
     assert f"export AWS_ENDPOINT_URL={running.endpoint_url}\n" in done.stdout
     assert done.stdout.splitlines()[-1] == f"# then: cd {running.project.folder} && pulumi up --stack platform-dev"
     assert "make pulumi" in done.stderr
-    assert {path.name for path in running.project.folder.iterdir()} == {"Pulumi.yaml", ".venv", "infra", "stacks"}
+    assert {path.name for path in running.project.folder.iterdir()} == {
+        "Pulumi.yaml", ".venv", "infra", "policies", "stacks",
+    }  # fmt: skip

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from cli import Ended, runner
 
 from infra.catalog.signature import Signature
+from infra.cli.predictions import LATENCY_NARROW
 from infra.predictions.hints import column_hint
 from infra.registry.target import TargetError
 
@@ -417,12 +418,25 @@ def test_errors_fit_into_eighty_columns_and_ids_are_whole(
     assert run("predictions", "errors", "iris").out.splitlines()[1] == "row 1"
 
 
-def test_an_empty_answer_says_when_records_can_be_asked_for(run: Run, athena: Athena) -> None:
+def test_an_empty_answer_says_when_records_can_be_asked_for(
+    run: Run, athena: Athena, monkeypatch: pytest.MonkeyPatch
+) -> None:
     athena.rows = []
     when = "a record can be asked for two to three minutes after its reply"
+    athena.columns = [(name, "varchar") for name in (*LATENCY_NARROW, "caller", "model_version", "another_of_many")]
+    monkeypatch.setenv("COLUMNS", "80")
     ended = run("predictions", "latency", "iris", "--hours", "2")
-    assert (ended.code, ended.err) == (0, f"iris: no answered request in the last 2 hours; {when}\n")
-    assert run("predictions", "errors", "iris").err == f"iris: no error in the last 24 hours; {when}\n"
+    assert (ended.code, ended.err) == (0, f"iris: no answered request is logged in the last 2 hours; {when}\n")
+    _, cost = ended.out.splitlines()  # no empty table
+    assert cost == "0 rows, 20,480 bytes scanned, 1.23 s"
+    assert run("predictions", "errors", "iris").err == f"iris: no error is logged in the last 24 hours; {when}\n"
+    # Of a person's own SELECT the columns are told all the same.
+    athena.columns = COLUMNS
+    asked = run("predictions", "query", "iris", "SELECT 1").out.splitlines()
+    assert asked[1].split() == [name for name, _ in COLUMNS]
+    assert asked[2] == "0 rows, 20,480 bytes scanned, 1.23 s"
+    assert json.loads(run("predictions", "latency", "iris", "--json").out)["rows"] == []
+    assert run("predictions", "latency", "iris", "--csv").out == ",".join(name for name, _ in COLUMNS) + "\n"
 
 
 @pytest.mark.parametrize(

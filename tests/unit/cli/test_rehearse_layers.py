@@ -35,11 +35,13 @@ STOOD = Stood(
     "http://127.0.0.1:3",
     "mainstage predict iris '{}'",
 )
+LONG = "a-model-package-group-of-a-name-that-is-long-for-eighty-columns"
 LEFT = Left(
     "prod",
     [StackDone("models-prod", {"deleted": 61, "unchanged": 70}, 5.0), StackDone("platform-prod", {}, 2.0)],
     [
         Remaining("models-prod", "aws:sqs/queue:Queue", "spool", "https://spool", True),
+        Remaining("models-prod", "aws:sagemaker/modelPackageGroup:ModelPackageGroup", LONG, "group", True),
         Remaining("models-prod", "aws:iam/role:Role", "role", "role", False),
         Remaining("models-prod", "aws:iam/role:Role", "other", "other", False),
     ],
@@ -55,7 +57,7 @@ def test_up_says_what_stands_where_and_what_to_try(run: Callable[..., Ended], mo
     monkeypatch.setattr(standing, "up", lambda *_: STOOD)
     monkeypatch.setenv("COLUMNS", "76")  # what is pasted is not broken for that
     lines = run("rehearse-up", "--env", "prod").out.splitlines()
-    assert lines[0] == "prod stands in emulated AWS at http://127.0.0.1:1 (prod, account 333333333333, eu-west-1)"
+    assert lines[0] == "prod stands in emulated AWS at http://127.0.0.1:1 (account 333333333333, eu-west-1)"
     assert [line.split() for line in lines[2:4]] == [
         ["platform-prod", "78", "0", "0", "0", "0", "9.0"],
         ["models-prod", "0", "1", "0", "0", "130", "8.0"],
@@ -89,14 +91,24 @@ def test_up_for_a_script(run: Callable[..., Ended], monkeypatch: pytest.MonkeyPa
 
 def test_down_lists_what_remains_and_why(run: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(standing, "down", lambda *_: LEFT)
+    monkeypatch.setenv("COLUMNS", "80")
     done = run("rehearse-down", "--env", "prod")
     assert done.code == 0
-    assert "1 are protected (mainstage:deletion_protection is on in prod):" in done.out
-    assert ["models-prod", "aws:sqs/queue:Queue", "spool", "protected"] in map(str.split, done.out.splitlines())
+    lines = done.out.splitlines()
+    assert [line.split() for line in lines[:3]] == [
+        ["stack", "deleted", "remain", "in", "AWS", "seconds"],
+        ["models-prod", "61", "4", "5.0"],
+        ["platform-prod", "0", "0", "2.0"],
+    ]
+    assert "2 are protected (mainstage:deletion_protection is on in prod):" in lines
+    # Whole, however long: nothing is cut for the screen.
+    assert f"models-prod  aws:sagemaker/modelPackageGroup:ModelPackageGroup  {LONG}" in lines
+    assert "models-prod  aws:sqs/queue:Queue                                spool" in lines
     assert "2 more remain because these need them: 2 Role" in done.out
     told: dict[str, Any] = json.loads(run("rehearse-down", "--env", "prod", "--json").out)
     assert [(each["name"], each["reason"]) for each in told["remaining"]] == [
         ("spool", "protected"),
+        (LONG, "protected"),
         ("role", "a protected one needs it"),
         ("other", "a protected one needs it"),
     ]

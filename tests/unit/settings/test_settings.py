@@ -198,7 +198,7 @@ def test_every_problem_is_told_at_once(complain: Complain) -> None:
         "allowed: none, one, per_zone",
         'stacks/Pulumi.platform-prod.yaml:21: mainstage:network.flow_log_retention_days: takes a number; got "90"; allowed: '
         "1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653; "
-        "fix: write it without quotes",
+        "fix: write it without quotes; where pulumi put them: git checkout stacks",
         "stacks/Pulumi.platform-prod.yaml:24: mainstage:registry.noncurrent_days: must be greater than or equal to 1; got 0; "
         "allowed: how long overwritten or deleted objects stay recoverable, in days, 1 to 3650",
         "stacks/Pulumi.platform-prod.yaml:25: mainstage:capture.retention_days: missing; allowed: how long captured predictions are kept, "
