@@ -59,11 +59,13 @@ def shell_lines(
     emulated: Emulated, project: Project, binaries: Path, inherited: Mapping[str, str] = os.environ
 ) -> list[str]:
     """What a POSIX shell evaluates to work on the emulated cloud by hand, and nowhere else: what could lead to another
-    account or backend is unset. There a person answers pulumi's questions: no CI."""
+    account or backend is unset. There a person answers pulumi's questions: no CI. MAINSTAGE_PROJECT is the folder to
+    work in."""
     wanted = variables(emulated, project)
     foreign = sorted(name for name in inherited if name.startswith(_FOREIGN) and name not in wanted)
     return [
         *(f"unset {name}" for name in foreign),
         *(f"export {name}={shlex.quote(value)}" for name, value in wanted.items()),
+        f"export MAINSTAGE_PROJECT={shlex.quote(str(project.folder))}",
         f'export PATH={shlex.quote(str(binaries))}"${{PATH:+:$PATH}}"',
     ]

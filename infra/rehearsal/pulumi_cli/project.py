@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LAYERS = ("platform", "models")
-_LINKED = ("infra", ".venv")
+_LINKED = ("infra", "policies", ".venv")
+"""policies: for `--policy-pack policies`, as in the checkout; the pack's environment is ../.venv."""
 
 
 @dataclass(frozen=True)

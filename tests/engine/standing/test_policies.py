@@ -15,7 +15,8 @@ from infra.rehearsal.pulumi_cli.cli import Cli
 from infra.rehearsal.pulumi_cli.project import make_project
 
 PACK = ROOT / "policies"
-WITH_PACK = ("--policy-pack", str(PACK))
+WITH_PACK = ("--policy-pack", "policies")
+"""As a person writes it, in the project's folder."""
 
 GROUP = "/made/on-purpose"
 BAD = """

@@ -40,7 +40,7 @@ def test_a_copy_has_no_secrets_provider_and_the_committed_file_is_untouched(proj
     assert (project.root / "stacks" / "Pulumi.platform-dev.yaml").read_text() == STACK_FILE
     assert (project.folder / "infra").readlink() == project.root / "infra"
     assert sorted(path.name for path in project.folder.rglob("*")) == sorted(
-        ["Pulumi.yaml", "stacks", "Pulumi.platform-dev.yaml", "infra", ".venv"]
+        ["Pulumi.yaml", "stacks", "Pulumi.platform-dev.yaml", "infra", "policies", ".venv"]
     )
 
 
@@ -56,7 +56,8 @@ def test_written_from_another_checkout_its_links_lead_there(project: Project, tm
     other = checkout(tmp_path / "other")
     again = make_project(other, project.folder.parent)
     assert (again.folder, again.backend, again.home) == (project.folder, project.backend, project.home)
-    assert [(again.folder / name).readlink() for name in ("infra", ".venv")] == [other / "infra", other / ".venv"]
+    links = ("infra", "policies", ".venv")
+    assert [(again.folder / name).readlink() for name in links] == [other / name for name in links]
 
 
 def test_what_pulumi_inherits_leads_nowhere_else(project: Project) -> None:
@@ -82,6 +83,8 @@ def test_a_shell_that_evaluates_the_lines_works_on_the_emulated_cloud_alone(proj
     script = 'eval "$LINES_TO_EVALUATE"; env'
     inherited = {**foreign, "PATH": "/usr/bin:/bin", "LINES_TO_EVALUATE": "\n".join(["# said", *lines])}
     done = subprocess.run(["sh", "-euc", script], env=inherited, capture_output=True, text=True, check=True)
-    seen = dict(line.split("=", 1) for line in done.stdout.splitlines() if line.startswith(("AWS_", "PULUMI_", "PATH")))
-    assert seen == {**variables(EMULATED, project), "PATH": f"{binaries}:/usr/bin:/bin"}
+    told = ("AWS_", "PULUMI_", "PATH", "MAINSTAGE_")
+    seen = dict(line.split("=", 1) for line in done.stdout.splitlines() if line.startswith(told))
+    more = {"PATH": f"{binaries}:/usr/bin:/bin", "MAINSTAGE_PROJECT": str(project.folder)}
+    assert seen == {**variables(EMULATED, project), **more}
     assert shlex.split(lines[-1])[0] == "export"
