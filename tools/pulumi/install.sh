@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes .tools/bin/pulumi: the one on PATH when it is new enough and has its Python language host, else the pinned CLI,
-# built from its published Go module, with the language host of this folder beside it. Does nothing when it is there.
+# built from its published Go module, with the language host of this folder beside it. Says nothing when it is there.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -21,6 +21,13 @@ at_least() {
 
 version_of() { PULUMI_SKIP_UPDATE_CHECK=1 "$1" version 2>/dev/null | sed 's/^v//; s/[-+].*//'; }
 
+# Links to a pulumi, and says so when it was another one, or none, before.
+use() {
+    [ "$(readlink "$bin/pulumi" || true)" != "$1" ] || return 0
+    ln -sfn "$1" "$bin/pulumi"
+    say "$bin/pulumi: pulumi $2"
+}
+
 # A link to the person's own pulumi: the engine looks for its language hosts beside the program that the link leads to.
 use_installed() {
     found=$(PATH=$(printf %s "$PATH" | tr ':' '\n' | grep -v "/$bin\$" | paste -sd: -) command -v pulumi || true)
@@ -34,8 +41,7 @@ use_installed() {
         say "pulumi $have at $found has no Python language host and is not used"
         return 1
     fi
-    ln -sfn "$found" "$bin/pulumi"
-    say "pulumi $have: $found"
+    use "$found" "$have, your own at $found"
 }
 
 build() {
@@ -65,14 +71,16 @@ EOF
         rm -rf "$built"
         mv "$built.partial" "$built"
     fi
-    cat >"$built/pulumi-language-python" <<EOF
+    # Whole at any moment: an engine may be starting it.
+    cat >"$built/pulumi-language-python.partial" <<EOF
 #!/bin/sh
+export MAINSTAGE_PULUMI_ENGINE=\$PPID
 export MAINSTAGE_PULUMI_EXECUTOR="$PWD/$built/pulumi-language-python-exec"
 exec "$PWD/.venv/bin/python" "$PWD/tools/pulumi/language_host.py" "\$@"
 EOF
-    chmod 0755 "$built/pulumi-language-python"
-    ln -sfn "../pulumi/$version/pulumi" "$bin/pulumi"
-    say "pulumi $(version_of "$bin/pulumi"): built, $bin/pulumi"
+    chmod 0755 "$built/pulumi-language-python.partial"
+    mv -f "$built/pulumi-language-python.partial" "$built/pulumi-language-python"
+    use "../pulumi/$version/pulumi" "$version, built from its Go module"
 }
 
 mkdir -p "$bin"

@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import tomllib
 from collections.abc import Iterator
 from concurrent import futures
@@ -33,6 +34,8 @@ VERSION = "3.259.0"
 EXITED_WITH_ERRORS_SHOWN = 32
 """Exit code of a program whose error was printed: the engine adds nothing."""
 
+SECONDS_BETWEEN_LOOKS = 0.5
+
 
 def executor() -> Path:
     """The file of Pulumi's Go module that sets up a Python program; it lies beside the executable that started us."""
@@ -42,12 +45,16 @@ def executor() -> Path:
     return Path(beside)
 
 
+def options_of(info: Any) -> dict[str, Any]:
+    """What runtime.options of the project's file says."""
+    return MessageToDict(info.options) if info.HasField("options") else {}
+
+
 def python_of(info: Any) -> str:
     """The interpreter of a program: of the virtual environment that its project names, looked for upwards from the
     project's folder, else of `.venv` there, else the one that runs this host."""
-    options = MessageToDict(info.options) if info.HasField("options") else {}
     root = Path(info.root_directory or ".").resolve()
-    for name in (options.get("virtualenv"), ".venv"):
+    for name in (options_of(info).get("virtualenv"), ".venv"):
         if not name:
             continue
         for folder in (root, *root.parents):
@@ -95,8 +102,32 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         return messages.RuntimeOptionsResponse()
 
     def InstallDependencies(self, request: Any, context: Any) -> Iterator[Any]:
-        """Nothing to do: make install has."""
-        yield messages.InstallDependenciesResponse(stdout=b"")
+        """Makes the project's virtual environment and installs its requirements.txt, as Pulumi's pip toolchain does.
+
+        What else a project may have is told and left alone. A plugin's environment is made by hand.
+        """
+        folder = Path(request.info.root_directory or request.directory or ".")
+        options = options_of(request.info)
+        environment, asked = folder / str(options.get("virtualenv") or ".venv"), folder / "requirements.txt"
+        toolchain = str(options.get("toolchain") or "pip").lower()
+        if request.is_plugin:
+            return
+        if toolchain != "pip":
+            yield _told(
+                f"Nothing was installed: {folder}/Pulumi.yaml has toolchain {toolchain}, and this language host knows "
+                f"pip alone. Run {toolchain} there yourself, or install Pulumi's own CLI."
+            )
+        elif not asked.exists():
+            yield _told(
+                f"Nothing to install: {folder} has no requirements.txt. What a pyproject.toml asks for is installed by "
+                f"hand into {environment}."
+            )
+        else:
+            yield _told(f"Installing what {asked} asks for into {environment}")
+            try:
+                yield _told(_install(asked, environment))
+            except OSError as error:
+                context.abort(grpc.StatusCode.UNKNOWN, f"{asked} could not be installed into {environment}: {error}")
 
     def Cancel(self, request: Any, context: Any) -> Any:
         return empty_pb2.Empty()
@@ -140,6 +171,36 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         yield messages.RunPluginResponse(exitcode=process.wait())
 
 
+def _told(text: str) -> Any:
+    return messages.InstallDependenciesResponse(stdout=f"{text.rstrip()}\n".encode())
+
+
+def _install(asked: Path, environment: Path) -> str:
+    """Installs a requirements file and returns what was said meanwhile. By uv, which `make install` has put beside our
+    own interpreter: Python's venv and pip are not on every machine. Raises OSError."""
+    uv = str(Path(sys.executable).with_name("uv"))
+    commands = [[uv, "pip", "install", "--python", str(environment), "-r", str(asked)]]
+    if not (environment / "bin" / "python").exists():
+        commands.insert(0, [uv, "venv", "--python", sys.executable, str(environment)])
+    said = ""
+    for command in commands:
+        done = subprocess.run(
+            command,
+            cwd=asked.parent,
+            env={**os.environ, "UV_PYTHON_DOWNLOADS": "never"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        if done.returncode:
+            raise OSError(done.stdout.strip())
+        said += done.stdout
+    return said
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.terminate()
@@ -165,8 +226,24 @@ def _output(process: subprocess.Popen[bytes]) -> Iterator[Any]:
             )
 
 
+def end_with(engine: int) -> None:
+    """Ends this process, and everything that it has started, when the engine is gone.
+
+    An engine that ends as it should ends its hosts; one that is killed cannot. Its children get another parent then,
+    at once. The engine makes each host the leader of a process group, and what a host starts is in that group.
+    """
+    while os.getppid() == engine:
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+
+
 def main() -> None:
     """Serves until it is ended. Prints its port, as the engine expects; ends quietly on Ctrl-C, which it gets too."""
+    # The shell that became this process has noted its parent first: the engine may be gone by the time Python runs.
+    engine = int(os.environ.pop("MAINSTAGE_PULUMI_ENGINE", "") or os.getppid())
+    threading.Thread(target=end_with, args=(engine,), daemon=True).start()
     addresses = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=32), options=_GRPC_CHANNEL_OPTIONS)
     host = LanguageHost(addresses[0] if addresses else "")
