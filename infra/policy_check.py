@@ -6,7 +6,7 @@ Pulumi runs the same rules with `--policy-pack policies`; docs/guides/policies.m
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from infra.program import program_for
 from infra.rehearsal.engine import UNKNOWN, Registered, Result, record
 from infra.rehearsal.engine.urns import split_reference
 from policies import rules
-from policies.exceptions import read
-from policies.judging import Judge, Violation
+from policies.exceptions import Exceptions, read
+from policies.judging import EXCEPTIONS, Judge, Violation
 
 EXCEPTIONS_FILE = Path("policies") / "exceptions.yaml"
 
@@ -42,13 +42,28 @@ class Checked:
 
 def check(root: Path, environments: Sequence[str] = settings.ENVIRONMENTS, today: date | None = None) -> list[Checked]:
     """Both layers of each environment, recorded from the files under `root` and judged. `today` decides which
-    exceptions have expired. Raises NotRecorded."""
+    exceptions have expired; what is wrong with their file itself, `file_problems` tells. Raises NotRecorded."""
+    today = today or date.today()
+    exceptions = replace(_exceptions(root, today), problems=())
     found = []
     for environment in environments:
         platform = recorded(root, f"platform-{environment}")
         models = recorded(root, f"models-{environment}", platform)
-        found += [judged(result, root, today) for result in (platform, models)]
+        found += [_judged(result, Judge(exceptions, today)) for result in (platform, models)]
     return found
+
+
+def file_problems(root: Path, today: date | None = None) -> list[str]:
+    """What is wrong with the file of exceptions, whatever the stacks register: entries that are malformed, and those
+    that are for none of the checkout's stacks."""
+    read_now = _exceptions(root, today or date.today())
+    stacks = [f"{layer}-{environment}" for environment in settings.ENVIRONMENTS for layer in settings.LAYERS]
+    nowhere = [
+        f"{each.where}: urn is {each.urn!r}, which is for no stack; allowed: {', '.join(stacks)}"
+        for each in read_now.allowances
+        if not any(map(each.is_for, stacks))
+    ]
+    return [f"{text}; rule {EXCEPTIONS.name}" for text in (*read_now.problems, *nowhere)]
 
 
 def recorded(root: Path, stack: str, platform: Result | None = None, *, preview: bool = False) -> Result:
@@ -62,16 +77,15 @@ def recorded(root: Path, stack: str, platform: Result | None = None, *, preview:
     return result
 
 
-def judged(result: Result, root: Path, today: date | None = None) -> Checked:
+def _judged(result: Result, judge: Judge) -> Checked:
     """What the rules find in the graph of a run that has ended well."""
     stack = as_stack(result.stack, result.resources)
-    return Checked(result.stack, len(stack.resources), tuple(judge_of(root, today).everything(stack)))
+    return Checked(result.stack, len(stack.resources), tuple(judge.everything(stack)))
 
 
-def judge_of(root: Path, today: date | None = None) -> Judge:
-    """The rules with the exceptions of a checkout."""
-    today = today or date.today()
-    return Judge(read(root / EXCEPTIONS_FILE, [rule.about.name for rule in rules.RULES], today), today)
+def _exceptions(root: Path, today: date) -> Exceptions:
+    """Those of a checkout."""
+    return read(root / EXCEPTIONS_FILE, [rule.about.name for rule in rules.RULES], today)
 
 
 class Policing:
@@ -79,7 +93,8 @@ class Policing:
     it before anything is done to it; `at_the_end` has what only the whole stack shows."""
 
     def __init__(self, root: Path, today: date | None = None):
-        self._judge = judge_of(root, today)
+        today = today or date.today()
+        self._judge = Judge(_exceptions(root, today), today)
         self._providers: dict[str, dict[str, Any]] = {}
 
     def __call__(self, registered: Registered) -> list[str]:
@@ -95,8 +110,7 @@ class Policing:
 
     def at_the_end(self, result: Result) -> Checked:
         """All rules over a run that has ended well."""
-        stack = as_stack(result.stack, result.resources)
-        return Checked(result.stack, len(stack.resources), tuple(self._judge.everything(stack)))
+        return _judged(result, self._judge)
 
 
 def as_stack(name: str, registered: Iterable[Registered]) -> rules.Stack:

@@ -65,22 +65,32 @@ class Exceptions:
 
 def read(file: Path, rules: Sequence[str], today: date) -> Exceptions:
     """Reads the file. What is malformed is a problem and excuses nothing; a missing file is an empty one."""
-    if not file.exists():
-        return Exceptions()
+    name = f"{file.parent.name}/{file.name}"
     try:
-        loaded = YAML().load(file.read_text(encoding="utf-8"))
-    except (YAMLError, ValueError) as error:
-        return Exceptions(problems=(f"{file.name}: no YAML: {' '.join(str(error).split())}",))
-    entries = loaded.get("exceptions") if isinstance(loaded, Mapping) else None
-    if loaded is None or (isinstance(loaded, Mapping) and list(loaded) == ["exceptions"] and entries is None):
+        text = file.read_text(encoding="utf-8")
+        if tag := next(_tags(text), ""):
+            return Exceptions(problems=(f"{name}:{tag}; allowed: texts and dates without tags",))
+        loaded = YAML().load(text)
+    except FileNotFoundError:
         return Exceptions()
-    if not isinstance(loaded, Mapping) or list(loaded) != ["exceptions"] or not isinstance(entries, list):
-        got = ", ".join(map(str, loaded)) if isinstance(loaded, Mapping) else type(loaded).__name__
-        return Exceptions(problems=(f"{file.name}: got {got}; allowed: one key `exceptions` with a list",))
+    except OSError as error:
+        return Exceptions(problems=(f"{name}: cannot be read: {error.strerror}; fix: make it a file of exceptions",))
+    except (YAMLError, ValueError) as error:
+        return Exceptions(problems=(f"{name}: no YAML: {' '.join(str(error).split())}",))
+    if loaded is None:
+        return Exceptions()
+    if not isinstance(loaded, Mapping) or list(loaded) != ["exceptions"]:
+        got = ", ".join(map(str, loaded)) if isinstance(loaded, Mapping) and loaded else repr(loaded)
+        return Exceptions(problems=(f"{name}: got {got}; allowed: one key `exceptions` with a list",))
+    entries = loaded["exceptions"]
+    if entries is None:
+        return Exceptions()
+    if not isinstance(entries, list):
+        return Exceptions(problems=(f"{name}: exceptions is {entries!r}; allowed: a list",))
     allowances: list[Allowance] = []
     problems: list[str] = []
     for index, entry in enumerate(entries):
-        where = f"{file.name}:{entries.lc.item(index)[0] + 1}"  # pyright: ignore[reportAttributeAccessIssue]  # ruamel's
+        where = f"{name}:{entries.lc.item(index)[0] + 1}"  # pyright: ignore[reportAttributeAccessIssue]  # ruamel's
         wrong = list(_wrong(entry, rules, today))
         if not wrong and any((entry["rule"], entry["urn"]) == (known.rule, known.urn) for known in allowances):
             wrong = ["the same rule and urn stand above; fix: remove one of the two"]
@@ -88,6 +98,14 @@ def read(file: Path, rules: Sequence[str], today: date) -> Exceptions:
         if not wrong:
             allowances.append(Allowance(**{name: entry[name] for name in FIELDS}, where=where))
     return Exceptions(tuple(allowances), tuple(problems))
+
+
+def _tags(text: str) -> Iterator[str]:
+    """The line and name of each tag: it makes another type of a value, or a list that has no lines."""
+    for event in YAML().parse(text):
+        if tag := getattr(event, "tag", None):
+            shown = str(tag).replace("tag:yaml.org,2002:", "!!")
+            yield f"{event.start_mark.line + 1}: got a tag, {shown}"
 
 
 def _wrong(entry: Any, rules: Sequence[str], today: date) -> Iterator[str]:

@@ -23,19 +23,21 @@ def check(as_json: common.JsonOption = False) -> None:
     from infra import policy_check
     from policies.rules import RULES
 
+    problems = policy_check.file_problems(common.root())
     checked = policy_check.check(common.root())
     violations = [{"stack": each.stack, "message": str(found)} for each in checked for found in each.violations]
     result = {
-        "ok": not violations,
+        "ok": not (problems or violations),
         "rules": len(RULES),
         "resources": {each.stack: each.resources for each in checked},
+        "exceptions": problems,
         "violations": violations,
     }
-    if violations and not as_json:
-        fail("\n".join(f"{each['stack']}: {each['message']}" for each in violations))
+    if not result["ok"] and not as_json:
+        fail("\n".join([*problems, *(f"{each['stack']}: {each['message']}" for each in violations)]))
     else:
         emit(result, as_json=as_json, render=_render)
-    if violations:
+    if not result["ok"]:
         raise typer.Exit(1)
 
 

@@ -14,6 +14,7 @@ from policies.judging import Judge
 from policies.rules import UNKNOWN, Resource, ResourceRule, Stack
 
 TODAY = date(2026, 11, 21)
+FILE = "policies/exceptions.yaml"
 NAMES = [case.rule for case in CASES]
 URN = "urn:pulumi:models-prod::mainstage::*::iris-route-logs"
 ENTRY = f"""
@@ -28,7 +29,8 @@ ALLOWED_FORM = '"urn:pulumi:<stack>::<project>::<type>::<name>", with * and ? in
 
 
 def file_of(folder: Path, text: str) -> Path:
-    file = folder / "exceptions.yaml"
+    file = folder / "policies" / "exceptions.yaml"
+    file.parent.mkdir(exist_ok=True)
     file.write_text(text, encoding="utf-8")
     return file
 
@@ -40,7 +42,7 @@ def allowance(**changes: object) -> Allowance:
         "owner": "ml-platform",
         "reason": "the auditor keeps a copy",
         "expires": date(2027, 3, 31),
-        "where": "exceptions.yaml:3",
+        "where": "policies/exceptions.yaml:3",
     }
     return Allowance(**{**values, **changes})  # pyright: ignore[reportArgumentType]  # what the test gives
 
@@ -111,17 +113,36 @@ def test_a_malformed_entry_is_an_error_with_its_line_and_excuses_nothing(
     tmp_path: Path, old: str, new: str, problems: list[str]
 ) -> None:
     found = read(file_of(tmp_path, ENTRY.replace(old, new)), NAMES, TODAY)
-    assert list(found.problems) == [f"exceptions.yaml:3: {problem}" for problem in problems]
+    assert list(found.problems) == [f"policies/exceptions.yaml:3: {problem}" for problem in problems]
     assert len(found.allowances) == (0 if problems else 1)
 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("exceptions: {}\n", "exceptions.yaml: got exceptions; allowed: one key `exceptions` with a list"),
-        ("exception: []\n", "exceptions.yaml: got exception; allowed: one key `exceptions` with a list"),
-        ("- a\n", "exceptions.yaml: got CommentedSeq; allowed: one key `exceptions` with a list"),
-        ("exceptions:\n  - a\n", "exceptions.yaml:2: got 'a'; allowed: the keys rule, urn, owner, reason, expires"),
+        ("exceptions: {}\n", "policies/exceptions.yaml: exceptions is {}; allowed: a list"),
+        ("exceptions: {a: 1}\n", "policies/exceptions.yaml: exceptions is {'a': 1}; allowed: a list"),
+        ("exceptions: none\n", "policies/exceptions.yaml: exceptions is 'none'; allowed: a list"),
+        ("exception: []\n", "policies/exceptions.yaml: got exception; allowed: one key `exceptions` with a list"),
+        (
+            "exceptions: []\nowner: a\n",
+            "policies/exceptions.yaml: got exceptions, owner; allowed: one key `exceptions` with a list",
+        ),
+        ("{}\n", "policies/exceptions.yaml: got {}; allowed: one key `exceptions` with a list"),
+        ("- a\n", "policies/exceptions.yaml: got ['a']; allowed: one key `exceptions` with a list"),
+        (
+            "exceptions:\n  - a\n",
+            "policies/exceptions.yaml:2: got 'a'; allowed: the keys rule, urn, owner, reason, expires",
+        ),
+        (
+            'exceptions: !!python/object/apply:os.system ["id"]\n',
+            "policies/exceptions.yaml:1: got a tag, !!python/object/apply:os.system; allowed: texts and dates without "
+            "tags",
+        ),
+        (
+            "exceptions:\n  - rule: !mine log-retention\n",
+            "policies/exceptions.yaml:2: got a tag, !mine; allowed: texts and dates without tags",
+        ),
     ],
 )
 def test_a_file_of_another_form_is_an_error(tmp_path: Path, text: str, problem: str) -> None:
@@ -130,13 +151,22 @@ def test_a_file_of_another_form_is_an_error(tmp_path: Path, text: str, problem: 
 
 def test_what_is_no_yaml_is_an_error(tmp_path: Path) -> None:
     (problem,) = read(file_of(tmp_path, "exceptions: [\n"), NAMES, TODAY).problems
-    assert problem.startswith("exceptions.yaml: no YAML: ")
+    assert problem.startswith("policies/exceptions.yaml: no YAML: ")
+
+
+def test_a_folder_in_its_place_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "policies" / "exceptions.yaml"
+    file.mkdir(parents=True)
+    (problem,) = read(file, NAMES, TODAY).problems
+    assert problem == "policies/exceptions.yaml: cannot be read: Is a directory; fix: make it a file of exceptions"
 
 
 def test_the_same_entry_twice_is_an_error(tmp_path: Path) -> None:
     twice = ENTRY + ENTRY.partition("exceptions:\n")[2]
     found = read(file_of(tmp_path, twice), NAMES, TODAY)
-    assert found.problems == ("exceptions.yaml:8: the same rule and urn stand above; fix: remove one of the two",)
+    assert found.problems == (
+        "policies/exceptions.yaml:8: the same rule and urn stand above; fix: remove one of the two",
+    )
 
 
 def test_an_exception_lets_one_resource_through_one_rule() -> None:
@@ -167,7 +197,7 @@ def test_an_exception_holds_to_the_end_of_its_last_day() -> None:
     found = judge(allowance(), today=date(2027, 4, 1)).everything(stack_with(bad()))
     assert [each.rule.name for each in found] == ["log-retention", "exceptions"]
     assert str(found[1]) == (
-        f"exceptions.yaml:3: the exception from log-retention for {URN} expired on 2027-03-31; fix: mend the resource "
+        f"{FILE}:3: the exception from log-retention for {URN} expired on 2027-03-31; fix: mend the resource "
         "and remove it, or let ml-platform decide again; rule exceptions"
     )
 
@@ -175,7 +205,7 @@ def test_an_exception_holds_to_the_end_of_its_last_day() -> None:
 def test_an_exception_that_nothing_needs_is_an_error_in_the_stacks_that_it_names() -> None:
     (found,) = judge(allowance()).everything(graph("models-prod"))
     assert str(found) == (
-        f"exceptions.yaml:3: nothing in models-prod needs the exception from log-retention for {URN}; fix: remove it, "
+        f"{FILE}:3: nothing in models-prod needs the exception from log-retention for {URN}; fix: remove it, "
         "or name only the stacks that need it; rule exceptions"
     )
     assert judge(allowance()).everything(graph("platform-prod")) == []
@@ -206,9 +236,11 @@ def test_what_an_exception_did_before_the_end_is_remembered() -> None:
 
 
 def test_a_malformed_file_is_told_in_every_stack() -> None:
-    judging = Judge(Exceptions(problems=("exceptions.yaml:3: owner is not set",)), TODAY)
+    judging = Judge(Exceptions(problems=("policies/exceptions.yaml:3: owner is not set",)), TODAY)
     empty = Stack("other-dev", (made("other:index:Thing", {}, "other-dev"),))
-    assert [str(each) for each in judging.everything(empty)] == ["exceptions.yaml:3: owner is not set; rule exceptions"]
+    assert [str(each) for each in judging.everything(empty)] == [
+        "policies/exceptions.yaml:3: owner is not set; rule exceptions"
+    ]
 
 
 def test_the_committed_file_shows_an_entry_that_is_well_formed(tmp_path: Path, root: Path) -> None:

@@ -12,8 +12,9 @@ import pulumi_aws as aws
 import pytest
 from policy_cases import ROOT
 
+from infra import policy_check
 from infra.cli import main
-from infra.policy_check import Checked, NotRecorded, Policing, recorded
+from infra.policy_check import Checked, NotRecorded, Policing, check, file_problems, recorded
 from infra.rehearsal import page
 from infra.rehearsal.engine import record
 from infra.rehearsal.report import Report
@@ -106,13 +107,73 @@ def test_a_stack_whose_program_fails_is_named_with_the_cause(tmp_path: Path) -> 
         recorded(tmp_path, "platform-dev")
 
 
-@pytest.fixture
-def checked(monkeypatch: pytest.MonkeyPatch) -> list[Checked]:
-    from infra import policy_check
+def with_exception(root: Path, urn: str, owner: str = "ml-platform") -> Path:
+    file = root / "policies" / "exceptions.yaml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(
+        "exceptions:\n"
+        "  - rule: log-retention\n"
+        f'    urn: "{urn}"\n'
+        f"    owner: {owner}\n"
+        "    reason: made for a test\n"
+        "    expires: 2026-12-31\n",
+        encoding="utf-8",
+    )
+    return root
 
+
+@pytest.mark.parametrize("stack", ["models-qa", "model-*", "prod"])
+def test_an_exception_for_no_stack_of_the_checkout_is_an_error(tmp_path: Path, stack: str) -> None:
+    urn = f"urn:pulumi:{stack}::mainstage::*::iris"
+    assert file_problems(with_exception(tmp_path, urn), TODAY) == [
+        f"policies/exceptions.yaml:2: urn is {urn!r}, which is for no stack; allowed: platform-dev, models-dev, "
+        "platform-staging, models-staging, platform-prod, models-prod; rule exceptions"
+    ]
+
+
+@pytest.mark.parametrize("stack", ["models-prod", "*-dev", "*"])
+def test_an_exception_for_a_stack_of_the_checkout_is_none(tmp_path: Path, stack: str) -> None:
+    assert file_problems(with_exception(tmp_path, f"urn:pulumi:{stack}::mainstage::*::iris"), TODAY) == []
+
+
+def test_what_is_wrong_with_the_file_is_told_once_for_all_stacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policy_check, "recorded", lambda _, stack, platform=None: recorded(ROOT, stack, platform))
+    with_exception(tmp_path, "urn:pulumi:models-dev::mainstage::*::iris", owner='""')
+    assert file_problems(tmp_path, TODAY) == [
+        "policies/exceptions.yaml:2: owner is not set; allowed: who answers for it; rule exceptions"
+    ]
+    assert [each.violations for each in check(tmp_path, ["dev"], TODAY)] == [(), ()]
+
+
+@pytest.fixture
+def problems(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    found: list[str] = []
+    monkeypatch.setattr(policy_check, "file_problems", lambda root: found)
+    return found
+
+
+@pytest.fixture
+def checked(monkeypatch: pytest.MonkeyPatch, problems: list[str]) -> list[Checked]:
     found = [Checked("platform-dev", 70, ()), Checked("models-dev", 128, ())]
     monkeypatch.setattr(policy_check, "check", lambda root: found)
     return found
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_the_command_fails_with_what_is_wrong_with_the_exceptions(
+    checked: list[Checked], problems: list[str], capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    problems.append("policies/exceptions.yaml:2: owner is not set")
+    with pytest.raises(SystemExit) as ended:
+        main(["policies", "check", *(["--json"] if as_json else [])])
+    assert ended.value.code == 1
+    told = capsys.readouterr()
+    if as_json:
+        assert [json.loads(told.out)[key] for key in ("ok", "exceptions", "violations")] == [False, problems, []]
+    else:
+        assert told.err.count("policies/exceptions.yaml:2: owner is not set") == 1
 
 
 def test_the_command_tells_that_none_is_broken(checked: list[Checked], capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,6 +198,7 @@ def test_the_command_fails_with_each_violation(
             "ok": False,
             "rules": len(RULES),
             "resources": {"platform-dev": 70, "models-dev": 128},
+            "exceptions": [],
             "violations": [{"stack": "models-dev", "message": "a is not set"}],
         }
     else:
