@@ -11,6 +11,7 @@ from infra.cli import common
 from infra.cli.output import emit, fail, say
 from infra.cli.screen import as_text
 from infra.registry.target import REHEARSAL, Target, TargetError, resolve
+from infra.settings import LAYERS
 
 if TYPE_CHECKING:  # only when the command runs
     from infra.recover import Pulumi, Recovered
@@ -46,15 +47,16 @@ def recover(
     pulumi, where = _place(target, profile)
     say(f"target: {where}", "dim", as_json=as_json)
     tell = lambda line: say(as_text(line), as_json=as_json)  # noqa: E731
-    answers = _answers(take or [], forget or [])
+    stacks = _stacks(stack, where)
+    answers = _answers(take or [], forget or [], stacks)
     done: list[Recovered] = []
     found: list[Orphan] = []
-    for name in [stack] if stack else [f"{layer}-{where.environment}" for layer in ("platform", "models")]:
-        own = {urn: answer for urn, answer in answers.items() if urn.startswith(f"urn:pulumi:{name}::")}
+    for name in stacks:
+        own = {urn: answer for urn, answer in answers.items() if _is_of(urn, name)}
         if yes:
-            each = recovering.recover(pulumi, name, where, tell, answers=own)
+            each = recovering.recover(pulumi, name, where, tell, answers=own, must_exist=stack is not None)
         else:
-            each = recovering.plan(pulumi, name, where, own)
+            each = recovering.plan(pulumi, name, where, own, must_exist=stack is not None)
         taken = {decision.id for decision in each.decisions} | {
             one for decision in each.decisions for one in decision.candidates
         }
@@ -63,7 +65,7 @@ def recover(
         done.append(each)
         found += left.orphans(each.state, where, taken=taken)
     shown = {"stacks": [each.as_json() for each in done], "orphans": [_orphan(each) for each in found]}
-    emit(shown, as_json=as_json, render=lambda _: _lines(done, found, acted=yes))
+    emit(shown, as_json=as_json, render=lambda _: _lines(done, found, acted=yes, clean=clean))
     waiting = [each for each in done if each.open]
     if waiting:
         told = "\n".join(recovering.what_to_do(each, where) for each in waiting)
@@ -88,17 +90,39 @@ def _place(name: str | None, profile: str | None) -> tuple[Pulumi, Target]:
     return cloud_control.prepare(running), running.target
 
 
-def _answers(take: list[str], forget: list[str]) -> dict[str, str]:
+def _stacks(stack: str | None, where: Target) -> list[str]:
+    """Those that are looked at. Raises TargetError for one that is not the target's."""
+    of_target = [f"{layer}-{where.environment}" for layer in LAYERS]
+    if stack is None:
+        return of_target
+    if stack.rpartition("/")[2] not in of_target:
+        raise TargetError(
+            f"--stack {stack}: the target is {where.environment}, whose stacks are {' and '.join(of_target)} "
+            "(another environment's: --target ENVIRONMENT --profile PROFILE)"
+        )
+    return [stack]
+
+
+def _is_of(urn: str, stack: str) -> bool:
+    """Whether a resource is of a stack, which may be named with its organization and project."""
+    return urn.startswith(f"urn:pulumi:{stack.rpartition('/')[2]}::")
+
+
+def _answers(take: list[str], forget: list[str], stacks: list[str]) -> dict[str, str]:
     """By URN the id, "" for none. Raises TargetError."""
     answers = dict.fromkeys(forget, "")
     for each in take:
         urn, _, id = each.rpartition("=")
         if not urn.startswith("urn:pulumi:") or not id:
             raise TargetError(f"--take {each!r}: write it as URN=ID, in single quotes: 'urn:pulumi:…=vpc-0123'")
-        answers[urn] = id
+        if answers.setdefault(urn, id) != id:
+            raise TargetError(f"two answers for {urn}: say one of --take and --forget, once")
     for urn in forget:
         if not urn.startswith("urn:pulumi:"):
             raise TargetError(f"--forget {urn!r}: write the URN, in single quotes: 'urn:pulumi:…'")
+    for urn in answers:
+        if not any(_is_of(urn, stack) for stack in stacks):
+            raise TargetError(f"{urn} is of none of the stacks looked at: {', '.join(stacks)}")
     return answers
 
 
@@ -112,7 +136,7 @@ def _orphan(orphan: Orphan) -> dict[str, Any]:
     }
 
 
-def _lines(done: list[Recovered], found: list[Orphan], *, acted: bool) -> Text:
+def _lines(done: list[Recovered], found: list[Orphan], *, acted: bool, clean: bool) -> Text:
     lines: list[Text] = []
     for each in done:
         if not each.decisions:
@@ -121,4 +145,8 @@ def _lines(done: list[Recovered], found: list[Orphan], *, acted: bool) -> Text:
             lines.append(as_text(f"{each.stack}: an update was interrupted; mainstage recover --yes would"))
             lines += [as_text(f"  {decision}") for decision in each.decisions]
     lines += [as_text(str(each)) for each in found]
+    if clean and not acted:
+        failed = ", ".join(each.id for each in found if each.removable)
+        told = f"--clean deletes nothing without --yes; with it: {failed}"
+        lines.append(as_text(told if failed else "--clean: there is nothing for it to delete"))
     return Text("\n").join(lines)

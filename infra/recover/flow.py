@@ -98,10 +98,18 @@ def recover_before(pulumi: Pulumi, stack: str, target: Target, say: Say) -> Reco
     return recovered
 
 
-def plan(pulumi: Pulumi, stack: str, target: Target, answers: Mapping[str, str] | None = None) -> Recovered:
-    """What would be done; nothing is. Raises Unresolved when an update runs, or the state is another account's."""
+def plan(
+    pulumi: Pulumi,
+    stack: str,
+    target: Target,
+    answers: Mapping[str, str] | None = None,
+    *,
+    must_exist: bool = False,
+) -> Recovered:
+    """What would be done; nothing is. Raises Unresolved when an update runs, the state is another account's, or an
+    answer is to no open operation."""
     _own_locks(pulumi, stack)
-    state = state_of(pulumi, stack)
+    state = state_of(pulumi, stack, must_exist=must_exist)
     return Recovered(stack, tuple(_decided(state, stack, target, answers or {})), state=state)
 
 
@@ -112,17 +120,20 @@ def recover(
     say: Say,
     *,
     answers: Mapping[str, str] | None = None,
+    must_exist: bool = False,
     wait_seconds: float = WAIT_SECONDS,
 ) -> Recovered:
     """Decides about every pending operation and does it. Raises Unresolved, and then nothing was done.
 
     answers: what a person says about operations that were refused, by URN: the id to take, or "" to forget it.
+    must_exist: a stack that is not there is an error, not one without anything to recover.
     """
     if left := _own_locks(pulumi, stack):
         _unlock(pulumi, stack, left, say)
-    state = state_of(pulumi, stack)
+    state = state_of(pulumi, stack, must_exist=must_exist)
     operations = operations_of(state)
     if not operations:
+        _check_answers(stack, operations, answers or {})
         return Recovered(stack, state=state)
     say(f"{stack}: an update was interrupted, {len(operations)} operations are open")
     decisions = _waited_for(state, stack, target, answers or {}, say, wait_seconds)
@@ -156,13 +167,16 @@ def what_to_do(recovered: Recovered, target: Target) -> str:
     return "\n".join(lines)
 
 
-def state_of(pulumi: Pulumi, stack: str) -> dict[str, Any]:
+def state_of(pulumi: Pulumi, stack: str, *, must_exist: bool = False) -> dict[str, Any]:
     """The exported state, secrets as ciphertexts; {} for a stack that is not there yet. Raises Unresolved."""
     done = pulumi.try_run("stack", "export", "--stack", stack)
     if done.code == 0:
         return json.loads(done.stdout)
-    if "no stack named" in done.told:
+    if "no stack named" in done.told and not must_exist:
         return {}
+    if "no stack named" in done.told:
+        backend = _backend(pulumi) or "of this login"
+        raise Unresolved(f"{stack}: there is no such stack in the backend {backend}; pulumi stack ls shows which are")
     raise Unresolved(f"{stack}: its state cannot be read, so nothing is brought up: {done.told}")
 
 
@@ -202,10 +216,14 @@ def _decided(state: Mapping[str, Any], stack: str, target: Target, answers: Mapp
     place = Place(target.client, target.account_id, target.region)
     live = {each["urn"]: each.get("inputs") or {} for each in resources_of(state) if not each.get("delete")}
     operations = operations_of(state)
+    _check_answers(stack, operations, answers)
+    return [chosen(_decide(each, state, live.get(each.urn), place), answers) for each in operations]
+
+
+def _check_answers(stack: str, operations: Sequence[Operation], answers: Mapping[str, str]) -> None:
     unknown = sorted(set(answers) - {each.urn for each in operations})
     if unknown:
         raise Unresolved(f"{stack}: no operation is open for {', '.join(unknown)}; see mainstage recover")
-    return [chosen(_decide(each, state, live.get(each.urn), place), answers) for each in operations]
 
 
 def known_ids(state: Mapping[str, Any], operation: Operation) -> frozenset[str]:
@@ -252,7 +270,12 @@ def _write(pulumi: Pulumi, stack: str, state: Mapping[str, Any], say: Say) -> No
 
 def _own_locks(pulumi: Pulumi, stack: str) -> Sequence[Lock]:
     """What killed updates left. Raises Unresolved when another update may be running."""
-    return _own(locks_of(pulumi.environment().get("PULUMI_BACKEND_URL", ""), stack), stack)
+    return _own(locks_of(_backend(pulumi), stack.rpartition("/")[2]), stack)
+
+
+def _backend(pulumi: Pulumi) -> str:
+    """Empty: the one that this machine is logged in to."""
+    return pulumi.environment().get("PULUMI_BACKEND_URL", "")
 
 
 def _own(locks: Sequence[Lock], stack: str) -> Sequence[Lock]:
@@ -270,7 +293,7 @@ def _unlock(pulumi: Pulumi, stack: str, left: Sequence[Lock], say: Say) -> None:
     if done.code:
         raise Unresolved(f"{stack}: the lock of the killed update stays: {done.told}")
     for each in left:
-        say(f"{stack}: removed the lock that {each} left: that process is gone")
+        say(f"{stack}: removed a lock left by {each}, which is gone")
 
 
 def _remove(decision: Decision, target: Target, say: Say) -> None:

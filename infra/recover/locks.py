@@ -40,7 +40,7 @@ class Lock:
     at: str
 
     def __str__(self) -> str:
-        return f"process {self.pid} of {self.user} on {self.host}, since {self.at[:19]}"
+        return f"process {self.pid} ({self.user} on {self.host}, since {self.at[:19]})"
 
 
 def locks_in(told: str) -> list[Lock]:

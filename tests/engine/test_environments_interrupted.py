@@ -77,7 +77,7 @@ def test_killed_up_and_killed_down(checkout: WholeCheckout, monkeypatch: pytest.
     assert [each.pid for each in locks_of(running.project.backend.as_uri(), PLATFORM)] == [lock.pid]
     up = checkout.run("rehearse-up", "--env", "dev", "--json")
     assert up.returncode == 0, up.stderr
-    assert f"{PLATFORM}: removed the lock that process {lock.pid} of " in up.stderr
+    assert f"{PLATFORM}: removed a lock left by process {lock.pid} (" in up.stderr
     assert json.loads(up.stdout)["registered"] == ["iris 1"]
     assert checkout.git_status() == ""
 

@@ -188,6 +188,31 @@ def test_an_answer_to_nothing_is_refused(target: Target, default_tags: dict[str,
         recover(pulumi, STACK, target, list().append, answers={urn(VPC, "typo"): "vpc-1"})
 
 
+@pytest.mark.parametrize("held", [None, {}])
+def test_an_answer_is_refused_where_nothing_is_pending(
+    target: Target, default_tags: dict[str, str], held: dict[str, Any] | None
+) -> None:
+    """Also in a stack that is not there yet."""
+    pulumi = Played(state(default_tags) if held is None else None)
+    for act in (
+        lambda: recover(pulumi, STACK, target, pytest.fail, answers={urn(VPC, "nope"): "vpc-1"}),
+        lambda: plan(pulumi, STACK, target, {urn(VPC, "nope"): ""}),
+    ):
+        with pytest.raises(Unresolved, match=f"no operation is open for {urn(VPC, 'nope')}; see mainstage recover"):
+            act()
+    assert pulumi.ran == ["stack export", "stack export"]
+
+
+def test_a_stack_that_a_person_names_has_to_be_there(target: Target) -> None:
+    pulumi = Played(None)
+    for act in (
+        lambda: recover(pulumi, STACK, target, pytest.fail, must_exist=True),
+        lambda: plan(pulumi, STACK, target, must_exist=True),
+    ):
+        with pytest.raises(Unresolved, match=r"^platform-dev: there is no such stack in the backend s3://states"):
+            act()
+
+
 def test_a_refused_look_is_a_persons(cloud: Cloud, target: Target, default_tags: dict[str, str]) -> None:
     cloud.faults.add("ec2", "DescribeVpcs", AwsError("UnauthorizedOperation", "not you", 403))
     pulumi = Played(state(default_tags, under_way(VPC, cidrBlock="10.0.0.0/16")))
@@ -225,8 +250,8 @@ def test_the_lock_of_a_dead_process_is_removed(
     recover(pulumi, STACK, target, said.append)
     assert pulumi.resources == [(VPC, made)]
     assert pulumi.ran == ["stack export", "stack import", "cancel --yes", "stack import"]
-    who = f"process {dead} of {getpass.getuser()} on {socket.gethostname()}"
-    assert f"{STACK}: removed the lock that {who}, since 2026-11-21T19:37:34 left: that process is gone" in said
+    who = f"process {dead} ({getpass.getuser()} on {socket.gethostname()}, since 2026-11-21T19:37:34)"
+    assert f"{STACK}: removed a lock left by {who}, which is gone" in said
 
 
 @pytest.mark.parametrize("host", ["", "runner-7"])
@@ -433,8 +458,63 @@ def test_the_command_ends_with_1_when_a_person_has_to_decide(
         ({"take": ["vpc-1"]}, "write it as URN=ID"),
         ({"take": [f"{urn(VPC)}="]}, "write it as URN=ID"),
         ({"forget": ["vpc"]}, "write the URN, in single quotes"),
+        ({"take": [f"{urn(VPC)}=vpc-1"], "forget": [urn(VPC)]}, f"two answers for {urn(VPC)}: say one"),
+        ({"take": [f"{urn(VPC)}=vpc-1", f"{urn(VPC)}=vpc-2"]}, f"two answers for {urn(VPC)}: say one"),
+        ({"forget": ["urn:pulumi:nostack::a::b::c"]}, "is of none of the stacks looked at: platform-dev$"),
+        ({"take": ["urn:pulumi:models-dev::a::b::c=d"]}, "is of none of the stacks looked at: platform-dev$"),
     ],
 )
 def test_answers_that_are_none_are_refused(played: Played, options: dict[str, Any], text: str) -> None:
-    with pytest.raises(TargetError, match=text):
-        command.recover(stack=STACK, **options)
+    for yes in (True, False):
+        with pytest.raises(TargetError, match=text):
+            command.recover(stack=STACK, yes=yes, **options)
+    assert played.ran == []
+
+
+@pytest.mark.parametrize("yes", [True, False])
+@pytest.mark.parametrize("stack", ["nope", "platform", "models-prod", "acme/mainstage/models-prod"])
+def test_a_stack_that_is_not_the_targets_is_refused(played: Played, stack: str, yes: bool) -> None:
+    with pytest.raises(TargetError) as refused:
+        command.recover(stack=stack, yes=yes)
+    assert str(refused.value) == (
+        f"--stack {stack}: the target is dev, whose stacks are platform-dev and models-dev "
+        "(another environment's: --target ENVIRONMENT --profile PROFILE)"
+    )
+    assert played.ran == []
+
+
+@pytest.mark.parametrize("yes", [True, False])
+def test_a_stack_that_is_named_has_to_be_there(played: Played, yes: bool) -> None:
+    played.state = None
+    with pytest.raises(Unresolved, match="there is no such stack"):
+        command.recover(stack=STACK, yes=yes)
+    command.recover(yes=yes)
+
+
+def test_a_stack_may_be_named_with_its_organization_and_project(
+    cloud: Cloud, played: Played, default_tags: dict[str, str]
+) -> None:
+    twins = [make_vpc(cloud, default_tags) for _ in range(2)]
+    command.recover(stack=f"acme/mainstage/{STACK}", yes=True, take=[f"{urn(VPC)}={twins[1]}"])
+    assert played.resources == [(VPC, twins[1])]
+
+
+def test_clean_without_yes_says_that_it_deletes_nothing(
+    cloud: Cloud,
+    world: World,
+    played: Played,
+    default_tags: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    played.state = state(default_tags)
+    command.recover(stack=STACK, clean=True)
+    assert capsys.readouterr().out.splitlines()[-1] == "--clean: there is nothing for it to delete"
+    failed_endpoint(cloud, world, default_tags)
+    command.recover(stack=STACK, clean=True)
+    assert capsys.readouterr().out.splitlines()[-1] == "--clean deletes nothing without --yes; with it: iris"
+    command.recover(stack=STACK)
+    assert "--clean deletes" not in capsys.readouterr().out
+    command.recover(stack=STACK, clean=True, yes=True)
+    shown = capsys.readouterr().out
+    assert f"removed {ENDPOINT} iris (Failed)" in shown
+    assert "--clean deletes" not in shown

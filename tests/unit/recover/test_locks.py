@@ -63,7 +63,7 @@ def test_a_lock_of_a_living_process_or_of_another_machine_is_told(tmp_path: Path
     pid = gone if host else os.getpid()
     file = write(tmp_path, pid, host)
     with pytest.raises(
-        StackLocked, match=rf"^platform-dev is being worked on by process {pid} of .* on .*kill -INT {pid}"
+        StackLocked, match=rf"^platform-dev is being worked on by process {pid} \(.* on .*kill -INT {pid}"
     ):
         wait_for_others(tmp_path.as_uri(), STACK, list[str]().append, wait_seconds=0)
     assert file.exists()
@@ -75,8 +75,8 @@ def test_one_that_is_given_back_is_waited_for(tmp_path: Path) -> None:
     timer.start()
     wait_for_others(tmp_path.as_uri(), STACK, said.append, wait_seconds=30)
     timer.join()
-    me = f"process {os.getpid()} of {getpass.getuser()} on {socket.gethostname()}"
-    assert said == [f"{STACK}: waiting for {me}, since 2026-11-21T10:00:00"]
+    me = f"process {os.getpid()} ({getpass.getuser()} on {socket.gethostname()}, since 2026-11-21T10:00:00)"
+    assert said == [f"{STACK}: waiting for {me}"]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": "x"}'])
