@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Sequence
 
 from infra.program import ROOT
 from infra.upgrade import judge, plan, read_stack, releases
 from infra.version import RELEASE
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Takes no options but --help; reads only. `arguments`: the process's own when not given."""
+    argparse.ArgumentParser(prog="python -m infra.upgrade", description=__doc__).parse_args(arguments)
     lost = 0
     for release in releases(ROOT):
         print(f"from {release.version} to {RELEASE}")

@@ -23,6 +23,7 @@ from infra.layers import platform
 from infra.program import program_for
 from infra.rehearsal.engine import urns
 from infra.upgrade import STACKS, Release, Run, Verdict, judge, plan, read_stack, releases
+from infra.upgrade import __main__ as command
 from infra.upgrade.judge import CONFIGURATION, ENDPOINT, MODEL, REPLACEABLE, SERVES_OR_STORES
 from infra.version import RELEASE
 
@@ -51,6 +52,18 @@ def test_nothing_is_lost(release: Release, stack: str) -> None:
     left, unused = found.without(ACCEPTED.get((release.version, stack), {}))
     assert [str(loss) for loss in left] == []
     assert unused == [], "ACCEPTED covers nothing any more"
+
+
+@pytest.mark.parametrize(("option", "code"), [("--help", 0), ("--stack", 2), ("dev", 2)])
+def test_the_command_takes_no_arguments_and_runs_nothing_with_any(
+    option: str, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "plan", lambda _: pytest.fail("it ran"))
+    with pytest.raises(SystemExit) as ended:
+        command.main([option])
+    assert ended.value.code == code
+    told = capsys.readouterr()
+    assert "usage: python -m infra.upgrade [-h]" in told.out + told.err
 
 
 def test_this_release_is_recorded_and_none_that_is_still_to_come() -> None:
