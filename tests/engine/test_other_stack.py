@@ -66,7 +66,7 @@ def test_the_library_comes_from_the_wheel_and_its_component_is_previewed(
     witness = tmp_path / "witness"
     monkeypatch.setenv("WITNESS", str(witness))
     cli = cli_in(project, world, tmp_path)
-    cli.select("prod")
+    cli.run("stack", "init", "prod")
     steps = json.loads(cli.run("preview", "--json", "--stack", "prod").stdout)["steps"]
     assert Path(witness.read_text()).is_relative_to(project / ".venv"), "the checkout's library, not the wheel's"
     assert {step["op"] for step in steps} == {"create"}
