@@ -117,12 +117,18 @@ def found(root: Path, environment: str | None = None) -> Running:
     return running
 
 
+def lives(running: Running) -> bool:
+    """Whether this very cloud runs still."""
+    told = pointer.read(running.root)
+    return told is not None and told["pid"] == running.pid and _holds_lock(running.root)
+
+
 def start(root: Path, environment: str, port: int = 0) -> tuple[Running, bool]:
     """The cloud of `environment`, and whether it had to be started. Returns when it answers.
 
     Raises CloudError (another one runs, the port is in use, it did not come up), SettingsError (a broken stack file).
     """
-    with _alone(root):
+    with alone(root, "start"):
         running = find(root)
         if running is not None:
             if running.environment != environment:
@@ -140,7 +146,7 @@ def start(root: Path, environment: str, port: int = 0) -> tuple[Running, bool]:
 
 def stop(root: Path) -> Running | None:
     """Ends the checkout's cloud and returns what it was; None when none ran. All that stood in it is gone."""
-    with _alone(root):
+    with alone(root, "start"):
         running = find(root)
         if running is None:
             return None
@@ -159,13 +165,14 @@ def prepare(running: Running) -> Cli:
 
     Raises PulumiMissing; the project is written then.
     """
-    cli = Cli(make_project(running.root, running.directory), running.emulated)
-    missing = [stack for stack in running.stacks if not cli.exists(stack)]
-    for stack in missing:
-        cli.select(stack)
-    if missing:  # pulumi has put the numbers of their files into quotes
-        make_project(running.root, running.directory)
-    return cli
+    with alone(running.root, "prepare"):
+        cli = Cli(make_project(running.root, running.directory), running.emulated)
+        missing = [stack for stack in running.stacks if not cli.exists(stack)]
+        for stack in missing:
+            cli.select(stack)
+        if missing:  # pulumi has put the numbers of their files into quotes
+            make_project(running.root, running.directory)
+        return cli
 
 
 def _spawn(root: Path, environment: str, port: int) -> dict[str, Any]:
@@ -252,9 +259,9 @@ def _ended(root: Path, seconds: float) -> bool:
 
 
 @contextlib.contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """One start or stop at a time; the second waits for the first."""
-    path = root / pointer.FOLDER / "cloud-start.lock"
+def alone(root: Path, what: str) -> Iterator[None]:
+    """One `what` of a checkout at a time: a second one waits for the first."""
+    path = root / pointer.FOLDER / f"cloud-{what}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

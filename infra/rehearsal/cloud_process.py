@@ -23,7 +23,7 @@ from typing import Any
 
 from infra import settings
 from infra.problems import InputError
-from infra.rehearsal import pointer
+from infra.rehearsal import disk, pointer
 from infra.rehearsal.clients import clients_of
 from infra.rehearsal.cloud.cloud import Cloud
 from infra.rehearsal.cloud.iam.principals import OPERATOR_SECRET_ACCESS_KEY, new_operator_access_key_id
@@ -61,10 +61,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except (AlreadyRuns, InputError, OSError) as error:
             code = 1
             with contextlib.suppress(BrokenPipeError, ValueError):
-                ready.write(json.dumps({"error": str(error)}) + "\n")
+                ready.write(json.dumps({"error": _words(error, asked.root)}) + "\n")
                 ready.flush()
     sys.stderr.flush()
     os._exit(code)  # everything is closed; the interpreter would search all that moto holds for garbage, for seconds
+
+
+def _words(error: Exception, root: Path) -> str:
+    return disk.told(error, root) if isinstance(error, OSError) else str(error)
 
 
 @contextlib.contextmanager

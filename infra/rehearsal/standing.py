@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from infra import settings
-from infra.catalog import Model, check_recorded, load_catalog
+from infra.catalog import Catalog, Model, check_recorded, load_catalog
 from infra.front_door import front_door_url
-from infra.recover import recover_before
-from infra.recover.locks import wait_for_others
 from infra.registry.registry import Registry
 from infra.registry.retire import retire
 from infra.registry.target import Target
 from infra.rehearsal import cloud_control, traffic
+from infra.rehearsal.changing import Say, StackDone, change, in_the_cloud
 from infra.rehearsal.cloud.model_host import PresetEnvironments
 from infra.rehearsal.cloud_control import CloudError, Running
+from infra.rehearsal.disk import naming_it
 from infra.rehearsal.progress import Progress, Tell
 from infra.rehearsal.pulumi_cli import told
-from infra.rehearsal.pulumi_cli.cli import Cli, PulumiFailed, find
+from infra.rehearsal.pulumi_cli.cli import Cli, find
 from infra.rehearsal.registering import Registering, folder_of, served
 from infra.rehearsal.update import check_registered
 from infra.settings.load import stack_file
 
 MODEL_PACKAGE_GROUP = "aws:sagemaker/modelPackageGroup:ModelPackageGroup"
-
-Say = Callable[[str], None]
-"""Takes a line that a person should read; not progress."""
-
-
-@dataclass(frozen=True)
-class StackDone:
-    """What one command did to one stack."""
-
-    stack: str
-    changes: dict[str, int]
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -82,7 +68,7 @@ def up(root: Path, environment: str, tell: Tell, say: Say) -> Stood:
     not. Done again, it changes what the files ask to be changed.
 
     Raises CloudError, PulumiMissing, InputError (settings, catalog), PulumiFailed, RehearsalError (versions that
-    nothing here can be registered from), StackLocked, TrainingFailed and what a push refuses.
+    nothing here can be registered from), StackLocked, DiskFull, TrainingFailed and what a push refuses.
     """
     find(root)
     catalog = load_catalog(root, environment)
@@ -91,13 +77,20 @@ def up(root: Path, environment: str, tell: Tell, say: Say) -> Stood:
         stack = f"{layer}-{environment}"
         settings.load(settings.stack_config(stack_file(root, stack), root), stack, root)
     tell(Progress("cloud"))
-    running, _ = cloud_control.start(root, environment)
+    with naming_it(root):
+        running, _ = cloud_control.start(root, environment)
+        with in_the_cloud(running):
+            return _brought_up(running, catalog, tell, say)
+
+
+def _brought_up(running: Running, catalog: Catalog, tell: Tell, say: Say) -> Stood:
     _check_issuer(running)
     cli = cloud_control.prepare(running)
     platform, models = running.stacks
     done = [_up(cli, platform, running.target, tell, say)]
-    registered = _register(running, list(served(catalog)), tell)
-    check_registered(root, running.target)
+    with cloud_control.alone(running.root, "register"):  # or a second `up` registers the same versions
+        registered = _register(running, list(served(catalog)), tell)
+    check_registered(running.root, running.target)
     done.append(_up(cli, models, running.target, tell, say))
     url = front_door_url(running.target)
     return Stood(running, done, registered, url, _try_it(running, served(catalog)))
@@ -106,19 +99,20 @@ def up(root: Path, environment: str, tell: Tell, say: Say) -> Stood:
 def down(root: Path, environment: str, tell: Tell, say: Say) -> Left:
     """Destroys what is not protected, models first. The cloud is stopped when nothing remains.
 
-    Raises CloudError, PulumiMissing, PulumiFailed, StackLocked.
+    Raises CloudError, PulumiMissing, PulumiFailed, StackLocked, DiskFull.
     """
     running = cloud_control.find(root)
     if running is None:
         return Left(environment)
     running = cloud_control.found(root, environment)
-    cli = cloud_control.prepare(running)
     done, remaining = [], []
-    for stack in reversed(running.stacks):
-        if stack == running.stacks[0]:
-            _empty_groups(cli, running, stack, say)
-        done.append(_destroy(cli, stack, running.target, tell, say))
-        remaining += told.remaining(stack, cli.state(stack))
+    with naming_it(root), in_the_cloud(running):
+        cli = cloud_control.prepare(running)
+        for stack in reversed(running.stacks):
+            if stack == running.stacks[0]:
+                _empty_groups(cli, running, stack, say)
+            done.append(_destroy(cli, stack, running.target, tell, say))
+            remaining += told.remaining(stack, cli.state(stack))
     if not remaining:
         cloud_control.stop(root)
     return Left(environment, done, remaining, cloud_stopped=not remaining)
@@ -139,34 +133,11 @@ def _empty_groups(cli: Cli, running: Running, stack: str, say: Say) -> None:
 def _up(cli: Cli, stack: str, target: Target, tell: Tell, say: Say) -> StackDone:
     # The rest goes on when one endpoint refuses; the command still ends with an error.
     options = ("--yes", "--skip-preview", "--continue-on-error", "--policy-pack", str(cli.project.root / "policies"))
-    return _work(cli, stack, target, ("up", *options), tell, say)
+    return change(cli, stack, target, ("up", *options), tell, say)
 
 
 def _destroy(cli: Cli, stack: str, target: Target, tell: Tell, say: Say) -> StackDone:
-    return _work(cli, stack, target, ("destroy", "--yes", "--skip-preview", "--exclude-protected"), tell, say)
-
-
-def _work(cli: Cli, stack: str, target: Target, command: tuple[str, ...], tell: Tell, say: Say) -> StackDone:
-    """Runs one command that changes a stack, after what an earlier one left behind was cleared up."""
-    layer = stack.partition("-")[0]
-    tell(Progress(layer))
-    started = time.perf_counter()
-    wait_for_others(cli.environment()["PULUMI_BACKEND_URL"], stack, say)
-    recover_before(cli, stack, target, say)
-
-    def on_line(line: str) -> None:
-        if step := told.step(line):
-            tell(Progress(layer, step))
-
-    try:
-        done = cli.follow(*command, "--stack", stack, on_line=on_line)
-    except PulumiFailed as error:
-        again = "make rehearse-up" if command[0] == "up" else "make rehearse-down"
-        raise CloudError(
-            f"pulumi {command[0]} of {stack} failed:\n{told.diagnostics(error.done.told)}\n"
-            f"What was done stays done. Mend it, then: {again} ENV={stack.partition('-')[2]}"
-        ) from error
-    return StackDone(stack, told.changes(done.stdout), round(time.perf_counter() - started, 1))
+    return change(cli, stack, target, ("destroy", "--yes", "--skip-preview", "--exclude-protected"), tell, say)
 
 
 def _register(running: Running, models: list[Model], tell: Tell) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,7 +26,8 @@ class PulumiFailed(ValueError):
     """A command ended with another code than 0; the message has its words."""
 
     def __init__(self, done: Done):
-        super().__init__(f"{done.shown} ended with {done.code}\n{done.told}")
+        how = f"ended with {done.code}" if done.signal is None else f"was killed (signal {done.signal})"
+        super().__init__(f"{done.shown} {how}\n{done.told}")
         self.done = done
 
 
@@ -41,6 +43,14 @@ class Done:
     @property
     def shown(self) -> str:
         return " ".join(("pulumi", *self.arguments))
+
+    @property
+    def signal(self) -> int | None:
+        """What it was killed by; None when it ended itself. Negative codes are Popen's, those above 128 a shell's; 255,
+        with which pulumi ends too, is no signal's."""
+        if self.code < 0:
+            return -self.code
+        return self.code - 128 if 128 < self.code < 128 + signal.NSIG else None
 
     @property
     def told(self) -> str:

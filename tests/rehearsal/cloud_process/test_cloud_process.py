@@ -89,14 +89,17 @@ def test_there_is_one_at_a_time(root: Path) -> None:
 
 def test_kill_9_leaves_nothing_that_blocks_the_next_one(root: Path) -> None:
     first, _ = cloud_control.start(root, "dev")
+    assert cloud_control.lives(first)
     os.kill(first.pid, signal.SIGKILL)
     until_gone(first.pid)
+    assert not cloud_control.lives(first)
     # Its process id may be somebody's by now: the lock says that it is not the cloud's.
     told = json.loads((root / pointer.POINTER).read_text())
     (root / pointer.POINTER).write_text(json.dumps({**told, "pid": os.getpid()}))
     assert cloud_control.find(root) is None
     second, started = cloud_control.start(root, "prod")
     assert (started, second.environment) == (True, "prod")
+    assert (cloud_control.lives(first), cloud_control.lives(second)) == (False, True)
     assert [path.name for path in (root / pointer.RUNS).iterdir()] == [f"{second.pid}-rehearsal"]
 
 
