@@ -18,6 +18,7 @@ from provider_driver import ACCOUNT_ID
 from provider_world import World
 
 from infra.cli import recover as command
+from infra.cli.output import document
 from infra.recover import Unresolved, flow, plan, recover, recover_before
 from infra.recover.checkout import CheckoutPulumi, NoPulumi, Ran
 from infra.recover.orphans import clean, orphans
@@ -417,6 +418,7 @@ def test_the_checkouts_pulumi_is_the_one_on_the_path(tmp_path: Path, monkeypatch
 def played(target: Target, default_tags: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Played:
     pulumi = Played(state(default_tags, under_way(VPC, cidrBlock="10.0.0.0/16")))
     monkeypatch.setattr(command, "_place", lambda *_: (pulumi, target))
+    document.begin()  # as each command line does: a test before this one may have written its document
     return pulumi
 
 
