@@ -41,7 +41,14 @@ child.wait()
 
 def alive(pid: int) -> bool:
     """Whether a process runs; one that has ended and that nobody has waited for does not."""
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    if Path("/proc/self/stat").exists():  # a Linux without ps is common, a macOS without it is not
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+    else:
+        asked = ["ps", "-o", "stat=", "-p", str(pid)]
+        state = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
     return bool(state.strip()) and not state.strip().startswith("Z")
 
 
