@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -127,15 +126,15 @@ def told(running: Running) -> dict[str, Any]:
 
 def _stacks(running: Running) -> list[dict[str, Any]]:
     """What pulumi's states hold, read from the files of the backend."""
+    from infra.rehearsal.cloud_control import checkpoint
     from infra.rehearsal.pulumi_cli.told import resources
 
     found = []
     for stack in running.stacks:
-        try:
-            checkpoint = json.loads(running.project.checkpoint(stack).read_text(encoding="utf-8"))["checkpoint"]
-        except FileNotFoundError:
+        written = checkpoint(running, stack)
+        if written is None:
             continue
-        deployment = checkpoint.get("latest") or {}
+        deployment = written["checkpoint"].get("latest") or {}
         held = resources({"deployment": deployment})
         found.append(
             {

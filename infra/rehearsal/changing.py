@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from infra.recover import recover_before
 from infra.recover.locks import Lock, StackLocked, locks_in, wait_for_others
@@ -13,6 +14,7 @@ from infra.registry.target import Target
 from infra.rehearsal import cloud_control
 from infra.rehearsal.cloud_control import CloudError, Running
 from infra.rehearsal.disk import full_told
+from infra.rehearsal.pointer import FOLDER
 from infra.rehearsal.progress import Progress, Tell
 from infra.rehearsal.pulumi_cli import told
 from infra.rehearsal.pulumi_cli.cli import Cli, Done, PulumiFailed
@@ -57,7 +59,7 @@ def change(cli: Cli, stack: str, target: Target, command: tuple[str, ...], tell:
         except PulumiFailed as error:
             held = locks_in(error.done.told)
             if not held:
-                raise CloudError(_failed(error.done, stack, again)) from error
+                raise CloudError(_failed(error.done, stack, cli.project.root, again)) from error
         else:
             return StackDone(stack, told.changes(done.stdout), round(time.perf_counter() - started, 1))
     raise StackLocked(
@@ -65,14 +67,17 @@ def change(cli: Cli, stack: str, target: Target, command: tuple[str, ...], tell:
     )
 
 
-def _failed(done: Done, stack: str, again: str) -> str:
+def _failed(done: Done, stack: str, root: Path, again: str) -> str:
     what = f"pulumi {done.arguments[0]} of {stack}"
     if done.signal is not None:
         return (
             f"{what}: pulumi was killed (signal {done.signal}). Run the same again: {again}. It clears up first what "
             "was under way"
         )
-    return f"{what} failed:\n{told.diagnostics(done.told)}\nWhat was done stays done. Mend it, then: {again}"
+    mend = f"What was done stays done. Mend it, then: {again}"
+    if "no space left on device" in done.told:
+        mend = f"a disk was full, {root / FOLDER} or another: make room, then: {again}"
+    return f"{what} failed:\n{told.diagnostics(done.told)}\n{mend}"
 
 
 @contextlib.contextmanager

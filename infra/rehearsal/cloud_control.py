@@ -163,16 +163,32 @@ def stop(root: Path) -> Running | None:
 def prepare(running: Running) -> Cli:
     """Writes the cloud's pulumi project from the checkout's files, and makes both stacks where they are not there.
 
-    Raises PulumiMissing; the project is written then.
+    Raises PulumiMissing; the project is written then. CloudError when a state cannot be read.
     """
     with alone(running.root, "prepare"):
         cli = Cli(make_project(running.root, running.directory), running.emulated)
         missing = [stack for stack in running.stacks if not cli.exists(stack)]
+        for stack in set(running.stacks) - set(missing):
+            checkpoint(running, stack)
         for stack in missing:
             cli.select(stack)
         if missing:  # pulumi has put the numbers of their files into quotes
             make_project(running.root, running.directory)
         return cli
+
+
+def checkpoint(running: Running, stack: str) -> dict[str, Any] | None:
+    """What the file of a stack's state says; None when there is none. Raises CloudError when it cannot be read."""
+    file = running.project.checkpoint(stack)
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        raise CloudError(
+            f"{stack}: {file} is damaged, as a full disk leaves it, and pulumi cannot read what stands in this "
+            f"emulated cloud: mainstage cloud stop, then make rehearse-up ENV={running.environment}"
+        ) from None
 
 
 def _spawn(root: Path, environment: str, port: int) -> dict[str, Any]:

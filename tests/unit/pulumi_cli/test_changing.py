@@ -150,6 +150,30 @@ def test_an_error_of_a_full_disk_gets_a_place_and_others_stay_as_they_are(tmp_pa
         raise PermissionError(errno.EACCES, "Permission denied")
 
 
+def test_pulumis_own_word_for_a_full_disk_is_explained(
+    up: Callable[[str], changing.StackDone], running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There may be room again by the time that it has ended."""
+    monkeypatch.setattr(changing, "full_told", lambda _: "")
+    with pytest.raises(CloudError) as refused:
+        up("echo 'error: failed to save snapshot: write x.json: no space left on device'; exit 255")
+    assert str(refused.value).splitlines()[-1] == (
+        f"a disk was full, {running.root}/.mainstage or another: make room, then: make rehearse-up ENV=dev"
+    )
+
+
+def test_a_state_that_a_full_disk_has_damaged_is_named(running: Running) -> None:
+    file = running.project.checkpoint(STACK)
+    file.parent.mkdir(parents=True)
+    file.write_text('{"version": 3, "checkpoint": {"la')
+    with pytest.raises(CloudError) as refused:
+        prepare(running)
+    assert str(refused.value) == (
+        f"{STACK}: {file} is damaged, as a full disk leaves it, and pulumi cannot read what stands in this emulated "
+        "cloud: mainstage cloud stop, then make rehearse-up ENV=dev"
+    )
+
+
 def test_two_that_begin_at_once_make_each_stack_once(running: Running) -> None:
     pulumi = running.root / ".tools" / "bin" / "pulumi"
     pulumi.write_text(PLAYED)
