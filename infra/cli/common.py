@@ -21,14 +21,16 @@ ProfileOption = Annotated[
 
 
 def root() -> Path:
-    """The checkout: the folder above the current one that holds Pulumi.yaml.
+    """The checkout: the folder above the current one that holds Pulumi.yaml. From the project folder of a rehearsal,
+    which has a copy, it is the checkout that the folder belongs to.
 
     Raises TargetError outside of a checkout.
     """
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / "Pulumi.yaml").is_file() and (folder / "stacks").is_dir():
-            return folder
+            code = folder / "infra"
+            return code.resolve().parent if code.is_symlink() else folder
     raise TargetError(f"{here} is not inside a Mainstage checkout (no Pulumi.yaml above it); change into one")
 
 
