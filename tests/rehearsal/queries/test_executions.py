@@ -6,10 +6,17 @@ import json
 import os
 import threading
 from datetime import datetime
+from typing import Any
 
+import duckdb
 import pytest
 import queries
 from botocore.exceptions import ClientError
+
+from infra.rehearsal.cloud.queries.engine import Engine
+from infra.rehearsal.cloud.queries.failures import QueryCancelled
+from infra.rehearsal.cloud.queries.planning import Plan
+from infra.rehearsal.cloud.queries.storage import Cache
 
 AT = datetime(2026, 11, 20, 7, 0, 1, 250_000)
 ENDLESS = "SELECT count(*) FROM UNNEST(sequence(1, 100000)) a(x), UNNEST(sequence(1, 1000000)) b(y) WHERE x + y = -1"
@@ -123,6 +130,26 @@ def test_a_running_query_is_stopped(log):
     status = queries.finished(log.cloud, query_id, 10)["Status"]
     assert (status["State"], status["StateChangeReason"]) == ("CANCELLED", "Query cancelled by user")
     log.athena.stop_query_execution(QueryExecutionId=query_id)
+
+
+def test_one_that_is_stopped_while_its_rows_are_taken_is_stopped(tmp_path):
+    """DuckDB raises at the fetch, then, and not where the statement was begun."""
+
+    class Interrupted:
+        def execute(self, *_):
+            return self
+
+        def fetchall(self):
+            raise duckdb.InterruptException("INTERRUPT Error: Interrupted!")
+
+        def close(self):
+            pass
+
+    engine: Any = Engine(tmp_path / "engine", Cache(tmp_path / "cache"), None, cutoff=None)
+    engine.close()
+    engine._connection = Interrupted()
+    with pytest.raises(QueryCancelled):
+        engine.answer(Plan("SELECT 1", ["one"]), None)
 
 
 def test_queries_wait_their_turn_and_a_waiting_one_is_stopped(log):

@@ -100,7 +100,7 @@ class Engine:
         for scan in plan.scans:
             self._load(scan, catalogue)
         self.check()
-        shown = self._run(f"DESCRIBE {plan.sql}").fetchall()
+        shown = self._all(f"DESCRIBE {plan.sql}")
         columns = [Column(name, str(row[1])) for name, row in zip(plan.names, shown, strict=True)]
         # Moments with a time zone leave DuckDB as text: its Python client would want another library for them.
         own = ", ".join(f"c{at}" for at in range(len(columns)))
@@ -118,6 +118,10 @@ class Engine:
             if not rows:
                 return
             yield from rows
+
+    def _all(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """Every row: an interrupt may come while they are taken, too."""
+        return self._guarded(lambda: self._connection.execute(sql, list(parameters)).fetchall())
 
     def _run(self, sql: str, parameters: Sequence[Any] = ()) -> duckdb.DuckDBPyConnection:
         return self._guarded(lambda: self._connection.execute(sql, list(parameters)))
@@ -237,7 +241,7 @@ class Engine:
             f"WHERE {' AND '.join(predicates)} ORDER BY i"
         )
         values = [[row[at] for row in rows] for at in range(len(columns))]
-        return [rows[row[0]] for row in self._run(sql, [list(range(len(rows))), *values]).fetchall()]
+        return [rows[row[0]] for row in self._all(sql, [list(range(len(rows))), *values])]
 
 
 def _names(predicate: str, columns: Sequence[str]) -> set[str]:
