@@ -86,6 +86,10 @@ def pytest_collection_finish() -> None:
     gc.freeze()  # what was imported is no garbage: a look at all objects need not look at these
 
 
+def pytest_unconfigure() -> None:
+    gc.unfreeze()  # or extension modules complain of leaks at the end
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
     from xdist.scheduler import LoadFileScheduling
