@@ -46,7 +46,10 @@ def recover(
 
     pulumi, where = _place(target, profile)
     say(f"target: {where}", "dim", as_json=as_json)
-    tell = lambda line: say(as_text(line), as_json=as_json)  # noqa: E731
+
+    def tell(line: str) -> None:
+        say(as_text(line), as_json=as_json)
+
     stacks = _stacks(stack, where)
     answers = _answers(take or [], forget or [], stacks)
     done: list[Recovered] = []

@@ -11,7 +11,7 @@ from .statements import actions, everybody, label, resources, statements
 
 _AUTHORIZATION = "https://docs.aws.amazon.com/service-authorization/latest/reference/list_"
 
-UNSCOPED_ACTIONS: Mapping[str, str] = {
+WILDCARD_ACTIONS: Mapping[str, str] = {
     "cloudwatch:GetMetricData": f"{_AUTHORIZATION}amazoncloudwatch.html",
     "cloudwatch:PutMetricData": f"{_AUTHORIZATION}amazoncloudwatch.html",
     "ec2:DescribeDhcpOptions": f"{_AUTHORIZATION}amazonec2.html",
@@ -22,7 +22,8 @@ UNSCOPED_ACTIONS: Mapping[str, str] = {
     "ecr:GetAuthorizationToken": f"{_AUTHORIZATION}amazonelasticcontainerregistry.html",
     "sts:GetCallerIdentity": f"{_AUTHORIZATION}awssecuritytokenservice.html",
 }
-"""Actions that AWS cannot narrow to a resource, and its page that says so: only these may stand beside `*`."""
+"""Actions that AWS cannot narrow to a resource, and its page that says so: only these may stand beside `*`. A list of
+its own, so that the library cannot widen what the pack allows; a test holds both to the same."""
 
 IDENTITY_POLICIES = (
     "aws:iam/policy:Policy",
@@ -74,7 +75,7 @@ def _resource_wildcards(resource: Resource) -> Iterator[Problem]:
             yield Problem(f"{where}.NotResource", statement["NotResource"], "Resource, with ARNs")
         if "*" not in resources(statement):
             continue
-        narrowable = [action for action in actions(statement) if action not in UNSCOPED_ACTIONS]
+        narrowable = [action for action in actions(statement) if action not in WILDCARD_ACTIONS]
         if narrowable:
             yield Problem(f"{where}.Resource", "*", f"ARNs: AWS can narrow {', '.join(narrowable)}")
         elif not statement.get("Condition"):
@@ -117,7 +118,7 @@ RULES = (
             "iam-resources-named",
             "A role's policy names the resources; `*` only for actions that AWS cannot narrow, and with a condition.",
             "A role that may read every bucket of the account leaks every bucket of the account.",
-            "name the ARNs; an action that AWS cannot narrow goes into UNSCOPED_ACTIONS with AWS's page that says so",
+            "name the ARNs; an action that AWS cannot narrow goes into WILDCARD_ACTIONS with AWS's page that says so",
         ),
         IDENTITY_POLICIES,
         _resource_wildcards,

@@ -7,11 +7,11 @@ import re
 from dataclasses import replace
 
 import pytest
+from mainstage import _policy
 from policy_cases import CASES, REMOVED, STACK_CASES, Case, StackCase, allowing, changed, graph, made, real, rule_named
 
 from infra.settings import ENVIRONMENTS
 from policies.rules import RULES, UNKNOWN, Resource, ResourceRule, Stack, StackRule
-from policies.rules.access import UNSCOPED_ACTIONS
 from policies.rules.capacity import FAMILIES, MOST_INSTANCES
 from policies.rules.durability import LEAST_LOG_DAYS
 from policies.rules.pinning import pinned
@@ -332,9 +332,7 @@ def test_every_environment_has_its_limits() -> None:
 
 
 def test_the_list_of_actions_without_a_resource_is_the_components() -> None:
-    from mainstage._policy import WILDCARD_ACTIONS
-
-    assert dict(UNSCOPED_ACTIONS) == dict(WILDCARD_ACTIONS)
+    assert dict(WILDCARD_ACTIONS) == dict(_policy.WILDCARD_ACTIONS)
 
 
 def test_an_unknown_value_is_never_taken_for_true_or_false() -> None:

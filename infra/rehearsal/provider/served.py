@@ -51,11 +51,6 @@ class ServedProvider:
             raise OSError(f"port {port} on {HOST} is in use: choose another, or 0 for a free one") from None
         self._server.start()
 
-    @property
-    def debug_providers(self) -> str:
-        """The value of PULUMI_DEBUG_PROVIDERS that makes an engine attach."""
-        return f"aws:{self.port}"
-
     def close(self) -> None:
         self._server.stop(grace=1).wait()
 

@@ -78,7 +78,6 @@ def test_what_an_engine_asks_before_it_configures(served: ServedProvider) -> Non
         "the aws provider is not configured: Configure comes before any other call",
         [],
     )
-    assert served.debug_providers == f"aws:{served.port}"
 
 
 def test_a_resource_lives_and_dies_over_the_wire(served: ServedProvider, cloud: Cloud) -> None:
