@@ -12,6 +12,7 @@ from policy_cases import CASES, REMOVED, STACK_CASES, Case, StackCase, allowing,
 
 from infra.settings import ENVIRONMENTS
 from policies.rules import RULES, UNKNOWN, Resource, ResourceRule, Stack, StackRule
+from policies.rules.access import WILDCARD_ACTIONS
 from policies.rules.capacity import FAMILIES, MOST_INSTANCES
 from policies.rules.durability import LEAST_LOG_DAYS
 from policies.rules.pinning import pinned
