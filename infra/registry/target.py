@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -64,6 +65,24 @@ class Target:
                 self.endpoint_url, self.access_key_id, self.secret_access_key, region_name=self.region
             )
         return boto3.Session(profile_name=self.profile, region_name=self.region)
+
+    @property
+    def variables(self) -> dict[str, str | None]:
+        """What leads a plain boto3 session to this emulated target and to nothing else: hooks of a program make one.
+        None: a variable of the person's that has to go. Empty for AWS itself."""
+        if self.endpoint_url is None:
+            return {}
+        foreign: dict[str, str | None] = {name: None for name in os.environ if name.startswith("AWS_")}
+        return foreign | {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        }
 
     def client(self, service: str) -> Any:
         """A boto3 client of this target, made once for each service."""

@@ -215,6 +215,7 @@ class Rehearsal:
             state_file=self.folder / STATE_FILE,
             progress=lambda event: self._on_event(layer, event),
             policies=[policing],
+            environment=self.target.variables,
         )
         config = settings.stack_config(self._stack_file(layer))
         result = engine.up(stack, program_for(stack, self.root, catalog=catalog), config)

@@ -16,6 +16,7 @@ from infra import tuning
 from infra.rehearsal.engine import program as programs
 from infra.rehearsal.engine import summary
 from infra.rehearsal.engine.deployment import Deployment, Policy, Settings
+from infra.rehearsal.engine.environment import surrounded
 from infra.rehearsal.engine.journal import Forgetful, Recorder
 from infra.rehearsal.engine.ledger import Ledger
 from infra.rehearsal.engine.monitor import EngineLog, Monitor
@@ -36,7 +37,8 @@ Providers = Servicer | Callable[[], Servicer] | Mapping[str, Servicer | Callable
 class Engine:
     """Runs the stacks of one project. Runs of one engine, and of all engines on one state file, exclude each other.
 
-    `progress` is called from several threads at once.
+    `progress` is called from several threads at once. `environment` are variables that programs and their hooks find
+    while they run, such as the address and the credentials of an emulated cloud; None takes one away.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Engine:
         progress: Progress | None = None,
         policies: Sequence[Policy] = (),
         stack_outputs: StackOutputs | None = None,
+        environment: Mapping[str, str | None] | None = None,
     ):
         self._servicers: Mapping[str, Servicer | Callable[[], Servicer]] = (
             provider if isinstance(provider, Mapping) else {"aws": provider}
@@ -57,6 +60,7 @@ class Engine:
         self._organization = organization
         self._progress = progress
         self._policies = tuple(policies)
+        self._environment = dict(environment or {})
         self.state = State(state_file, project=project, organization=organization)
         self._stack_outputs = stack_outputs or self.state.outputs
 
@@ -159,7 +163,8 @@ class Engine:
                 reading = Reading(deployment, self._stack_outputs, self.state.stacks)
                 monitor, log = Monitor(deployment, reading), EngineLog(ledger)
                 try:
-                    error = programs.run(program, settings, secret_keys, monitor, log, interrupt=ledger.stop)
+                    with surrounded(self._environment):
+                        error = programs.run(program, settings, secret_keys, monitor, log, interrupt=ledger.stop)
                     # A journal that can't be written any more has been told; what is kept now is written whole.
                     with suppress(StateError):
                         deployment.finish_exports(errored=error is not None or bool(ledger.failures))
