@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from infra.rehearsal.cloud import guard
 from infra.rehearsal.cloud.api import Call, Principal
+from infra.rehearsal.cloud.capacity import Capacity
 from infra.rehearsal.cloud.clients import DoorSession
 from infra.rehearsal.cloud.clock import Clock
 from infra.rehearsal.cloud.door import Door
@@ -18,11 +19,14 @@ from infra.rehearsal.cloud.iam.principals import OPERATOR_ACCESS_KEY_ID, Princip
 from infra.rehearsal.cloud.journal import Journal
 from infra.rehearsal.cloud.metrics import MetricStore
 from infra.rehearsal.cloud.moto_backend import MotoBackend
+from infra.rehearsal.cloud.pace import Pace
 from infra.rehearsal.cloud.server import Server
 from infra.rehearsal.cloud.store import Store
 
 if TYPE_CHECKING:
     import boto3
+
+    from infra.rehearsal.cloud.events.bus import EventBus
 
 
 _live_lock = threading.Lock()
@@ -56,6 +60,8 @@ class Cloud:
         self.seed = seed
         self.operator_access_key_id = operator_access_key_id
         self.clock = Clock()
+        self.pace = Pace(self.clock)
+        self.capacity = Capacity()
         self.journal = Journal()
         self.faults = Faults()
         self.metrics = MetricStore(self.clock)
@@ -71,6 +77,13 @@ class Cloud:
         self._session_lock = threading.Lock()
         self._started = False
         self.principals = Principals(self)
+
+    @property
+    def events(self) -> EventBus:
+        """The default event bus: what services of the cloud tell of themselves goes in here."""
+        from infra.rehearsal.cloud.events.bus import bus_of  # what it imports needs this module
+
+        return bus_of(self)
 
     def start(self) -> None:
         """Opens the door. From here on this process may connect to loopback only."""
@@ -99,6 +112,7 @@ class Cloud:
             return
         self._started = False
         try:
+            self.pace.close()
             if self._server is not None:
                 self._server.close()
                 self._server = None
@@ -129,6 +143,7 @@ class Cloud:
         self.metrics = MetricStore(self.clock)
         self.messages.clear()
         self.faults.clear()
+        self.capacity.clear()
         self.journal.clear()
         self.clock.reset()
 

@@ -253,7 +253,11 @@ TABLE: tuple[Reference, ...] = (
     *_rows(
         "events",
         "PutTargets",
-        {"Targets[].Arn": kinds.TARGET, "Targets[].RoleArn": kinds.ROLE},
+        {
+            "Targets[].Arn": kinds.TARGET,
+            "Targets[].RoleArn": kinds.ROLE,
+            "Targets[].DeadLetterConfig.Arn": kinds.QUEUE,
+        },
         "ValidationException",
         silent=True,
     ),

@@ -6,11 +6,8 @@ minutes later, at most six hours. Waiting goes by the cloud's clock.
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import json
 import logging
-import threading
 import time
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,6 +16,7 @@ from botocore.exceptions import ClientError
 from moto.awslambda.utils import get_backend
 
 from infra.rehearsal.cloud.api import AwsError
+from infra.rehearsal.cloud.due_queue import DueQueue
 from infra.rehearsal.cloud.functions.host import functions_of
 from infra.rehearsal.cloud.functions.measures import NAMESPACE
 from infra.rehearsal.cloud.functions.surroundings import ASSUMED_BY
@@ -30,8 +28,6 @@ if TYPE_CHECKING:
 
 RETRY_SECONDS = (60, 120)
 OLDEST_SECONDS = 21_600
-_LOOK_SECONDS = 0.05
-_WORKERS = 4
 
 log = logging.getLogger(__name__)
 
@@ -51,45 +47,24 @@ class Events:
 
     def __init__(self, cloud: Cloud):
         self._cloud = cloud
-        self._numbers = itertools.count()
-        self._due: list[tuple[datetime, int, _Event]] = []
-        self._changed = threading.Condition()
-        self._closed = False
-        self._threads: list[threading.Thread] = []
+        self._queue = DueQueue[_Event](cloud.clock, "lambda-events", self._try)
 
     def add(self, region: str, name: str, qualifier: str | None, payload: bytes) -> None:
         """Takes an event. AwsError ResourceNotFoundException when there is no such function."""
         functions_of(self._cloud).deployment(region, name, qualifier)
         now = self._cloud.clock.now()
-        self._push(_Event(region, name, qualifier, payload, now), now)
+        self._queue.push(_Event(region, name, qualifier, payload, now), now)
+
+    def is_idle(self) -> bool:
+        """Whether no function runs for an event and no event is due; a retry to come does not count."""
+        return self._queue.is_idle()
+
+    def wait_until_idle(self, timeout_seconds: float) -> bool:
+        """True as soon as `is_idle`, False after so many seconds of real time."""
+        return self._queue.wait_until_idle(timeout_seconds)
 
     def close(self) -> None:
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-    def _push(self, event: _Event, when: datetime) -> None:
-        with self._changed:
-            heapq.heappush(self._due, (when, next(self._numbers), event))
-            self._changed.notify()
-            if len(self._threads) < _WORKERS:
-                thread = threading.Thread(target=self._run, name="lambda-events", daemon=True)
-                self._threads.append(thread)
-                thread.start()
-
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                while not self._closed and (not self._due or self._due[0][0] > self._cloud.clock.now()):
-                    # The clock may be advanced meanwhile, of which nobody tells.
-                    self._changed.wait(_LOOK_SECONDS if self._due else None)
-                if self._closed:
-                    return
-                event = heapq.heappop(self._due)[2]
-            try:
-                self._try(event)
-            except Exception:
-                log.exception("%s: an asynchronous invocation failed inside the emulated cloud", event.name)
+        self._queue.close()
 
     def _try(self, event: _Event) -> None:
         host = functions_of(self._cloud)
@@ -112,7 +87,7 @@ class Events:
         # Not what the clock says now: whoever has seen the failure may have advanced it already.
         due = began + timedelta(seconds=time.monotonic() - started + pause)
         if event.attempts <= retries and (due - event.at).total_seconds() <= oldest:
-            self._push(event, due)
+            self._queue.push(event, due)
             return
         self._bury(event, failure)
 

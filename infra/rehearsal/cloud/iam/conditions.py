@@ -9,6 +9,7 @@ and stands for AWS's own address, which speaks TLS. aws:SourceVpc and aws:Source
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -239,6 +240,34 @@ def _lambda(call: Call) -> Keys:
     return keys
 
 
+def _events(call: Call) -> Keys:
+    """Service Authorization Reference, Amazon EventBridge. What a pattern asks for stands in its lists of texts."""
+    keys: Keys = {}
+    if call.operation == "PutEvents":
+        for member, key in (("Source", "events:source"), ("DetailType", "events:detail-type")):
+            found = {entry[member] for entry in call.params.get("Entries", ()) if entry.get(member)}
+            if found:
+                keys[key] = tuple(sorted(found))
+    if call.operation == "PutRule":
+        pattern = _json_object(call.params.get("EventPattern"))
+        for field in ("source", "detail-type"):
+            listed = pattern.get(field)
+            texts = [one for one in listed if isinstance(one, str)] if isinstance(listed, list) else []
+            if texts:
+                keys[f"events:{field}"] = tuple(texts)
+    if call.operation == "PutTargets":
+        keys["events:targetarn"] = tuple(target["Arn"] for target in call.params.get("Targets", ()) if "Arn" in target)
+    return keys
+
+
+def _json_object(text: Any) -> Mapping[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def _sagemaker(call: Call) -> Keys:
     params = call.params
     keys = _single(
@@ -288,6 +317,7 @@ _BY_SERVICE: dict[str, Callable[[Call], Keys]] = {
     "application-autoscaling": _autoscaling,
     "cloudwatch": _cloudwatch,
     "ec2": _ec2,
+    "events": _events,
     "iam": _iam,
     "kms": _kms,
     "lambda": _lambda,
