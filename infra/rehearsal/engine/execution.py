@@ -156,23 +156,31 @@ class Execution:
             self._ledger.fail_after(resource.urn, moment, str(error))
 
     def _retrying(self, operation: str, resource: ResourceState, call: Callable[[], T], **properties: Any) -> T:
+        """Calls a provider until it succeeds or no on_error hook asks for another try.
+
+        What a hook raises takes the place of the provider's own words; after a partial failure it is dropped, and they
+        stay (withRetries in pkg/resource/deploy/retries.go and its callers in step.go).
+        """
         errors: list[str] = []
         while True:
             try:
                 return call()
             except CallFailed as error:
                 errors.insert(0, str(error))
+                partly = isinstance(error, PartlyDone)
+                if len(errors) >= MAXIMUM_RETRIES:
+                    text = f"maximum number of error hook retries ({MAXIMUM_RETRIES}) reached"
+                    self._ledger.log("warning", text, resource.urn)
+                    if partly:
+                        raise
+                    raise HookFailed("maximum number of error hook retries reached") from error
                 try:
                     again = self._hooks.retry(resource, operation, errors, **properties)
                 except HookFailed as hook_error:
-                    # Both are told: the hook's fault must not hide why it was called.
-                    error.args = (f"{error}\n{hook_error}",)
-                    raise error from hook_error
-                if not again:
+                    if partly:
+                        raise error from hook_error
                     raise
-                if len(errors) > MAXIMUM_RETRIES:
-                    text = f"maximum number of error hook retries ({MAXIMUM_RETRIES}) reached"
-                    self._ledger.log("warning", text, resource.urn)
+                if not again:
                     raise
                 text = f"retrying {operation} due to on-error hook request ({len(errors)}/{MAXIMUM_RETRIES})"
                 self._ledger.log("warning", text, resource.urn)

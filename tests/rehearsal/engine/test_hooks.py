@@ -202,23 +202,55 @@ def test_an_error_hook_decides_whether_to_try_again(world, answer, creates):
         assert result.error.failures[0].message == "RuntimeError: no 1"
 
 
-def test_an_error_hook_that_raises_does_not_hide_the_error(world):
+def broken_hook(seen: list[Any]) -> ResourceHookBinding:
+    def broken(args: Any) -> bool:
+        seen.append(list(args.errors))
+        raise ValueError("verdict unknown")
+
+    return ResourceHookBinding(on_error=[ErrorHook("look", broken)])
+
+
+def test_an_error_hook_that_raises_speaks_in_the_providers_place(world):
+    """As the real engine: tests/engine/test_hooks.py asks it the same."""
+    seen: list[Any] = []
+
     def refuse() -> None:
         raise RuntimeError("no room")
 
-    def broken(args: Any) -> bool:
-        raise ValueError("verdict unknown")
+    world.provider.before["create", "first"] = refuse
+    result = world.up(lambda: hooked(world, broken_hook(seen)))
+    assert isinstance(result.error, RunFailed)
+    assert seen == [["RuntimeError: no room"]]
+    assert result.error.failures[0].message == (
+        'error hooks execution failed: error hook "look" failed: verdict unknown'
+    )
 
-    def program():
-        hooks = ResourceHookBinding(on_error=[ErrorHook("look", broken)])
-        world.Thing("first", pulumi.ResourceOptions(hooks=hooks))
+
+def test_after_a_partial_failure_the_provider_keeps_the_word(world):
+    """What the hook raised is lost, so a hook says what it has to say in the log."""
+    seen: list[Any] = []
+    world.up(lambda: hooked(world, broken_hook(seen), color="red")).check()
+    result = world.up(lambda: hooked(world, broken_hook(seen), color="red", sick=True))
+    assert isinstance(result.error, RunFailed)
+    assert seen == [["it is still sick"]]
+    assert [failure.message for failure in result.error.failures] == ["it is still sick"]
+
+
+def test_an_error_hook_is_asked_ninety_nine_times(world):
+    asked: list[Any] = []
+
+    def refuse() -> None:
+        raise RuntimeError("no room")
+
+    def again(args: Any) -> bool:
+        asked.append(args)
+        return True
 
     world.provider.before["create", "first"] = refuse
-    result = world.up(program)
+    result = world.up(lambda: hooked(world, ResourceHookBinding(on_error=[ErrorHook("again", again)])))
     assert isinstance(result.error, RunFailed)
-    assert result.error.failures[0].message == (
-        'RuntimeError: no room\nerror hooks execution failed: error hook "look" failed: verdict unknown'
-    )
+    assert (len(world.provider.ops("create")), len(asked)) == (100, 99)
+    assert result.error.failures[0].message == "maximum number of error hook retries reached"
 
 
 def test_hooks_that_ask_the_provider_again_do_not_lock_the_run_up(world):
