@@ -145,6 +145,11 @@ class Stage:
         fleet = sagemaker_of(self.cloud).endpoints[self.cloud.region, name].fleet
         return list(fleet.production.values()) if fleet else []
 
+    def green_variants(self, name: str = "e") -> list[Variant]:
+        """The production variants of the new fleet while a deployment moves traffic to it."""
+        fleet = sagemaker_of(self.cloud).endpoints[self.cloud.region, name].green
+        return list(fleet.production.values()) if fleet else []
+
     def shadows(self, name: str = "e") -> list[Variant]:
         fleet = sagemaker_of(self.cloud).endpoints[self.cloud.region, name].fleet
         return list(fleet.shadow.values()) if fleet else []

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -98,6 +98,8 @@ class Alarms:
         self.lock = threading.RLock()
         self.alarms: dict[tuple[str, str], Alarm] = {}
         self.history: list[tuple[str, dict[str, Any]]] = []
+        self.watchers: list[Callable[[str, str], None]] = []
+        """Called with region and name of an alarm that has come to another state, in the thread that changed it."""
         self.evaluator = Evaluator(cloud, self)
 
     def close(self) -> None:
@@ -175,6 +177,8 @@ class Alarms:
             data = {"oldState": _state(old, old_reason, old_data), "newState": _state(value, reason, reason_data)}
             self.note(region, alarm, "StateUpdate", f"Alarm updated from {old} to {value}", data)
             actions = list(alarm.settings[_ACTION_LISTS[value]]) if alarm.settings["ActionsEnabled"] else []
+        for watcher in tuple(self.watchers):
+            watcher(region, name)
         for action in actions:
             self.note_action(region, alarm, run_action(self.cloud, region, alarm.described(), old, action))
 

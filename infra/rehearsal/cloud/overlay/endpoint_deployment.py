@@ -1,8 +1,7 @@
-"""A deployment of an endpoint, in a thread of its own: the first fleet, an update, the end.
+"""A deployment of an endpoint: a fleet is brought up, in a thread of its own, and takes over.
 
-An update is blue/green and all at once: the new fleet comes up, the endpoint switches, the old fleet ends after its
-last answer. A fleet that does not come up leaves the old one serving. Traffic shifting, bake times and alarms that
-take a release back are not carried; the deployment configuration is kept and answered, and its alarms must exist.
+The first fleet serves at once. A later one comes up beside the one that serves and takes over in the steps of its
+deployment configuration (`endpoint_guardrails.py`). A fleet that does not come up leaves the old one serving.
 """
 
 from __future__ import annotations
@@ -10,10 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from infra.rehearsal.cloud.overlay.deployment_plan import Plan, plan_of
+from infra.rehearsal.cloud.overlay.endpoint_events import tell_deployment, tell_state
 from infra.rehearsal.cloud.overlay.endpoint_fleet import (
     LONGEST_REASON,
     FleetFailed,
@@ -22,9 +24,13 @@ from infra.rehearsal.cloud.overlay.endpoint_fleet import (
     role_session,
     take_down,
 )
-from infra.rehearsal.cloud.overlay.endpoint_records import Endpoint
+from infra.rehearsal.cloud.overlay.endpoint_guardrails import SOLD_OUT, CapacityWait, Deployment
+from infra.rehearsal.cloud.overlay.endpoint_pending import pending_summary
+from infra.rehearsal.cloud.overlay.endpoint_records import Endpoint, Fleet
 
 if TYPE_CHECKING:
+    import boto3
+
     from infra.rehearsal.cloud.overlay.sagemaker_store import SageMaker
 
 log = logging.getLogger(__name__)
@@ -37,75 +43,120 @@ def deploy(
     deployment_config: Mapping[str, Any] | None,
     retained: Mapping[str, Retained],
 ) -> None:
-    """Starts the deployment and returns. The endpoint is Creating or Updating until it ends."""
+    """Starts the deployment and returns. The endpoint is Creating or Updating until it ends. Its lock is held."""
     now = sagemaker.cloud.clock.now()
     endpoint.last_deployment_config = deployment_config
     endpoint.failure_reason = ""
-    if endpoint.fleet is not None:
-        endpoint.pending = {
-            "EndpointConfigName": config["EndpointConfigName"],
-            "ProductionVariants": [{"VariantName": variant["VariantName"]} for variant in config["ProductionVariants"]],
-            "StartTime": now,
-        }
-    _in_thread(endpoint, lambda: _deploy(sagemaker, endpoint, config, deployment_config or {}, retained))
+    endpoint.pending = pending_summary(config, now, now, "Creating", None, None)
+    start = _Start(sagemaker, endpoint, config, plan_of(deployment_config, config["ProductionVariants"]), retained)
+    in_thread(endpoint, start.run)
 
 
-def _deploy(
-    sagemaker: SageMaker,
-    endpoint: Endpoint,
-    config: Mapping[str, Any],
-    deployment_config: Mapping[str, Any],
-    retained: Mapping[str, Retained],
-) -> None:
-    try:
-        _check_alarms(sagemaker, endpoint, config, deployment_config)
-        fleet = bring_up(sagemaker, endpoint, config, retained)
-    except FleetFailed as failure:
-        _end_failed(sagemaker, endpoint, str(failure))
-        return
-    except Exception as failure:
-        log.exception("deployment of endpoint %s failed inside the emulated cloud", endpoint.name)
-        _end_failed(sagemaker, endpoint, f"The emulated cloud failed: {failure!r}")
-        return
-    with endpoint.lock:
-        ended = endpoint.ended
-        if not ended:
-            old, endpoint.fleet = endpoint.fleet, fleet
-            endpoint.config_name, endpoint.status = config["EndpointConfigName"], "InService"
-            endpoint.pending, endpoint.modified = None, sagemaker.cloud.clock.now()
+class _Start:
+    """A fleet on its way up, and what becomes of it."""
+
+    def __init__(
+        self,
+        sagemaker: SageMaker,
+        endpoint: Endpoint,
+        config: Mapping[str, Any],
+        plan: Plan,
+        retained: Mapping[str, Retained],
+    ):
+        self.sagemaker, self.endpoint, self.config, self.plan = sagemaker, endpoint, config, plan
+        self.retained = retained
+        self.started = sagemaker.cloud.clock.now()
+
+    def run(self) -> None:
+        tell_state(self.sagemaker, self.endpoint)
+        tell_deployment(self.sagemaker, self.endpoint)
+        patience = self._patience_seconds()
+        if patience is None:
+            self._guarded(self._bring_up)
+            return
+        if patience == 0:
+            self._guarded(self._after_patience)
+            return
+        due = self.started + timedelta(seconds=patience)
+        CapacityWait(self.sagemaker, due, lambda: in_thread(self.endpoint, lambda: self._guarded(self._after_patience)))
+
+    def _patience_seconds(self) -> float | None:
+        types = [variant.get("InstanceType") or "" for variant in self.config["ProductionVariants"]]
+        return self.sagemaker.cloud.capacity.patience_seconds(types)
+
+    def _after_patience(self) -> None:
+        if self.endpoint.ended:
+            return
+        if self._patience_seconds() is not None:
+            raise FleetFailed(SOLD_OUT)
+        self._bring_up()
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except FleetFailed as failure:
+            self._end_failed(str(failure))
+        except Exception as failure:
+            log.exception("deployment of endpoint %s failed inside the emulated cloud", self.endpoint.name)
+            self._end_failed(f"The emulated cloud failed: {failure!r}")
+
+    def _bring_up(self) -> None:
+        session = _check_alarms(self.sagemaker, self.endpoint, self.config, self.plan.alarms)
+        fleet = bring_up(self.sagemaker, self.endpoint, self.config, self.retained)
+        with self.endpoint.lock:
+            ended, first = self.endpoint.ended, self.endpoint.fleet is None
+            if first and not ended:
+                self.endpoint.fleet, self.endpoint.status = fleet, "InService"
+                self.endpoint.pending, self.endpoint.modified = None, self.sagemaker.cloud.clock.now()
+        if ended:
+            take_down(self.sagemaker.cloud, self.endpoint, fleet, give_back=False)
+        elif first:
+            tell_state(self.sagemaker, self.endpoint)
+            tell_deployment(self.sagemaker, self.endpoint)
         else:
-            old = fleet
-    if old is not None:
-        take_down(sagemaker.cloud, endpoint, old, give_back=not ended)
+            Deployment(
+                self.sagemaker,
+                self.endpoint,
+                fleet,
+                self.plan,
+                started=self.started,
+                session=session,
+                retire=lambda old: _retire(self.sagemaker, self.endpoint, old),
+            ).begin()
 
-
-def _end_failed(sagemaker: SageMaker, endpoint: Endpoint, reason: str) -> None:
-    """An endpoint that served before serves on, with the reason beside it; a new one is Failed."""
-    with endpoint.lock:
-        endpoint.failure_reason = reason[:LONGEST_REASON]
-        endpoint.status = "Failed" if endpoint.fleet is None else "InService"
-        endpoint.pending, endpoint.modified = None, sagemaker.cloud.clock.now()
+    def _end_failed(self, reason: str) -> None:
+        """An endpoint that served before serves on, with the reason beside it; a new one is Failed."""
+        with self.endpoint.lock:
+            self.endpoint.failure_reason = reason[:LONGEST_REASON]
+            self.endpoint.status = "Failed" if self.endpoint.fleet is None else "InService"
+            self.endpoint.pending, self.endpoint.modified = None, self.sagemaker.cloud.clock.now()
+        tell_state(self.sagemaker, self.endpoint)
+        tell_deployment(self.sagemaker, self.endpoint)
 
 
 def _check_alarms(
-    sagemaker: SageMaker, endpoint: Endpoint, config: Mapping[str, Any], deployment_config: Mapping[str, Any]
-) -> None:
+    sagemaker: SageMaker, endpoint: Endpoint, config: Mapping[str, Any], alarms: tuple[str, ...]
+) -> boto3.Session:
     """The rollback alarms must be there, as the execution role sees them (developer guide, deployment guardrails: the
-    role needs cloudwatch:DescribeAlarms). The wording of both reasons is unconfirmed."""
-    alarms = deployment_config.get("AutoRollbackConfiguration", {}).get("Alarms") or ()
-    names = [alarm["AlarmName"] for alarm in alarms]
-    if not names:
-        return
+    role needs cloudwatch:DescribeAlarms). The wording of both reasons is unconfirmed. Returns the role's session."""
     session = role_session(sagemaker, endpoint, config, config["ProductionVariants"][0].get("ModelName", ""))
+    if not alarms:
+        return session
+    client: Any = session.client("cloudwatch", region_name=endpoint.region)
     try:
-        found = session.client("cloudwatch", region_name=endpoint.region).describe_alarms(AlarmNames=names)
+        found = client.describe_alarms(AlarmNames=list(alarms))
     except ClientError as refusal:
         raise FleetFailed(
             f"The auto-rollback alarms could not be read under the execution role: {refusal}"
         ) from refusal
-    missing = sorted(set(names) - {alarm["AlarmName"] for alarm in found["MetricAlarms"]})
+    missing = sorted(set(alarms) - {alarm["AlarmName"] for alarm in found["MetricAlarms"]})
     if missing:
         raise FleetFailed(f"Could not find the auto-rollback alarms: {', '.join(missing)}.")
+    return session
+
+
+def _retire(sagemaker: SageMaker, endpoint: Endpoint, fleet: Fleet) -> None:
+    in_thread(endpoint, lambda: take_down(sagemaker.cloud, endpoint, fleet, give_back=True))
 
 
 def delete(sagemaker: SageMaker, endpoint: Endpoint, forget: Callable[[], None]) -> None:
@@ -113,19 +164,23 @@ def delete(sagemaker: SageMaker, endpoint: Endpoint, forget: Callable[[], None])
     endpoint.status = "Deleting"
 
     def run() -> None:
+        tell_state(sagemaker, endpoint)
         try:
             with endpoint.lock:
-                fleet, endpoint.fleet = endpoint.fleet, None
-            if fleet is not None:
+                fleets = endpoint.fleets()
+                endpoint.fleet = endpoint.green = None
+            for fleet in fleets:
                 take_down(sagemaker.cloud, endpoint, fleet, give_back=True)
         except Exception:
             log.exception("the end of endpoint %s failed inside the emulated cloud", endpoint.name)
         finally:
             forget()
 
-    _in_thread(endpoint, run)
+    in_thread(endpoint, run)
 
 
-def _in_thread(endpoint: Endpoint, run: Callable[[], None]) -> None:
-    endpoint.thread = threading.Thread(target=run, name=f"mainstage-endpoint-{endpoint.name}", daemon=True)
-    endpoint.thread.start()
+def in_thread(endpoint: Endpoint, run: Callable[[], None]) -> None:
+    """Runs in a thread of its own, which the end of the endpoint waits for."""
+    thread = threading.Thread(target=run, name=f"mainstage-endpoint-{endpoint.name}", daemon=True)
+    endpoint.thread = thread
+    thread.start()

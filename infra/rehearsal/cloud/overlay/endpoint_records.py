@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 END_WAIT_SECONDS = 30.0
 """How long the end of an endpoint waits for a deployment that is still under way."""
+_GOLDEN_RATIO = 0.6180339887498949
 
 
 class InFlight:
@@ -139,6 +140,12 @@ class Endpoint:
     status: str = "Creating"
     failure_reason: str = ""
     fleet: Fleet | None = None
+    green: Fleet | None = None
+    """The new fleet while a deployment moves traffic to it."""
+    green_share: float = 0.0
+    """Of the requests, how many the new fleet gets: 0 to 1."""
+    routed: int = 0
+    """Requests since the new fleet came up."""
     deployment_config: Mapping[str, Any] | None = None
     last_deployment_config: Mapping[str, Any] | None = None
     pending: Mapping[str, Any] | None = None
@@ -155,6 +162,19 @@ class Endpoint:
     def log_group_arn(self) -> str:
         partition = self.arn.split(":")[1]
         return f"arn:{partition}:logs:{self.region}:{self.account_id}:log-group:{self.log_group}"
+
+    def fleets(self) -> list[Fleet]:
+        """What runs: the fleet that serves, and the new one beside it."""
+        with self.lock:
+            return [fleet for fleet in (self.fleet, self.green) if fleet is not None]
+
+    def next_fleet(self) -> Fleet | None:
+        """The fleet that takes the next request. SageMaker draws; here the share is spread evenly, by the golden
+        ratio, so that a small canary gets its share in every minute and a run repeats."""
+        if self.green is None:
+            return self.fleet
+        self.routed += 1
+        return self.green if self.routed * _GOLDEN_RATIO % 1 < self.green_share else self.fleet
 
     def described(self) -> dict[str, Any]:
         """As DescribeEndpoint gives it."""
@@ -183,8 +203,9 @@ class Endpoint:
         if self.thread is not None and self.thread is not threading.current_thread():
             self.thread.join(END_WAIT_SECONDS)
         with self.lock:
-            fleet, self.fleet = self.fleet, None
-        if fleet is not None:
+            fleets = self.fleets()
+            self.fleet = self.green = None
+        for fleet in fleets:
             self.take_down(self, fleet, False)
 
 

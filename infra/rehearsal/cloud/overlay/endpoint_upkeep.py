@@ -60,8 +60,7 @@ class Upkeep:
         minute = int(now.timestamp() // 60)
         new_minute, self._minute = minute != self._minute, minute
         for endpoint in self._endpoints():
-            fleet = endpoint.fleet
-            for variant in fleet.variants() if fleet else ():
+            for variant in [each for fleet in endpoint.fleets() for each in fleet.variants()]:
                 ship_log(self._cloud, endpoint, variant)
                 if variant.capture is not None:
                     variant.capture.flush_old(now)

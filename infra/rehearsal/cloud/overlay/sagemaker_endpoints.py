@@ -10,7 +10,9 @@ from infra.rehearsal.cloud.api import AwsError, Call
 from infra.rehearsal.cloud.overlay import endpoint_deployment, handler
 from infra.rehearsal.cloud.overlay.answers import arn, listed, picked, tags_of
 from infra.rehearsal.cloud.overlay.application_autoscaling import is_registered
+from infra.rehearsal.cloud.overlay.deployment_plan import plan_of
 from infra.rehearsal.cloud.overlay.endpoint_fleet import Retained, take_down
+from infra.rehearsal.cloud.overlay.endpoint_quota import check_quota
 from infra.rehearsal.cloud.overlay.endpoint_records import Endpoint
 from infra.rehearsal.cloud.overlay.sagemaker_endpoint_configs import config_named
 from infra.rehearsal.cloud.overlay.sagemaker_store import SageMaker, check_new, not_found, sagemaker_of
@@ -27,6 +29,7 @@ def create_endpoint(call: Call) -> dict[str, Any]:
     config = config_named(call, asked["EndpointConfigName"])
     with sagemaker.lock:
         endpoint_arn = check_new(call, sagemaker.endpoints, name, KIND, "endpoint")
+        check_quota(sagemaker, call.region, config, plan_of(None, config["ProductionVariants"]), {})
         endpoint = Endpoint(
             name=name,
             arn=endpoint_arn,
@@ -79,13 +82,15 @@ def update_endpoint(call: Call) -> dict[str, Any]:
         deployment_config = asked.get("DeploymentConfig")
         if deployment_config is None and asked.get("RetainDeploymentConfig"):
             deployment_config = endpoint.last_deployment_config
+        retained = _retained(endpoint, asked)
+        check_quota(sagemaker, call.region, config, plan_of(deployment_config, config["ProductionVariants"]), retained)
         endpoint.status, endpoint.modified = "Updating", call.cloud.clock.now()
         endpoint_deployment.deploy(
             sagemaker,
             endpoint,
             _with_retained_capture(endpoint, copy.deepcopy(config), asked),
             copy.deepcopy(deployment_config),
-            _retained(endpoint, asked),
+            retained,
         )
     return {"EndpointArn": endpoint.arn}
 

@@ -74,7 +74,7 @@ def _claim(call: Call, sagemaker: SageMaker) -> tuple[Endpoint, Fleet, Variant]:
         raise _validation_error(f"Endpoint {name} of account {call.account_id} not found.")
     _check_unsupported(call, name)
     with endpoint.lock:
-        fleet = endpoint.fleet
+        fleet = endpoint.next_fleet()
         if fleet is None:
             raise _validation_error(f"Endpoint {name} of account {call.account_id} not found.")
         variant = _chosen(call, sagemaker, endpoint, fleet)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from infra.rehearsal.cloud.api import AwsError, Call
 from infra.rehearsal.cloud.model_host import PresetEnvironments
 from infra.rehearsal.cloud.overlay.answers import arn
+from infra.rehearsal.cloud.overlay.endpoint_guardrails import Watches
 from infra.rehearsal.cloud.overlay.endpoint_records import Endpoint
 from infra.rehearsal.cloud.overlay.endpoint_upkeep import Upkeep
 from infra.rehearsal.cloud.overlay.state import state_of
@@ -44,6 +45,8 @@ class SageMaker:
         self.random = random.Random(cloud.seed)
         """Draws variants, shadow copies and captured requests; seeded, so that one thread's run repeats."""
         self.upkeep = Upkeep(cloud, self.live_endpoints)
+        self.watches = Watches(self)
+        """The deployments that wait in the cloud's time."""
 
     def live_endpoints(self) -> list[Endpoint]:
         with self.lock:
@@ -54,6 +57,7 @@ class SageMaker:
         with self.lock:
             endpoints = list(self.endpoints.values())
             self.endpoints.clear()
+        self.watches.close()
         self.upkeep.stop()
         for endpoint in endpoints:
             endpoint.end()
