@@ -339,13 +339,17 @@ class Deployment:
         self.execution.component_done(new)
 
     def finish_exports(self, *, errored: bool) -> None:
-        """After a failed run, exports that the program didn't get to know are as they were: they may still be true."""
+        """After a failed run, exports that the program didn't come to are as they were: they may still be true.
+
+        Those made of what was passed over are unknown, in the state too
+        (https://github.com/pulumi/pulumi/blob/v3.259.0/pkg/resource/deploy/step_executor.go,
+        executeRegisterResourceOutputs).
+        """
         name = f"{self.settings.project}-{self.settings.stack}"
         urn = urns.make(self.settings.stack, self.settings.project, "", urns.STACK_TYPE, name)
         new, old = self.ledger.new(urn), self.ledger.old(urn)
         if errored and new is not None:
-            known = {key: item for key, item in new.outputs.items() if not contains_unknown(item)}
-            self.ledger.put(replace(new, outputs={**(old.outputs if old is not None else {}), **known}))
+            self.ledger.put(replace(new, outputs={**(old.outputs if old is not None else {}), **new.outputs}))
 
     def note_read(self, goal: Goal, urn: str) -> None:
         """Remembers what was read, for the result."""

@@ -166,8 +166,8 @@ class Execution:
             try:
                 return call()
             except CallFailed as error:
-                errors.insert(0, str(error))
                 partly = isinstance(error, PartlyDone)
+                errors.insert(0, error.as_hooks_get_it if isinstance(error, PartlyDone) else str(error))
                 if len(errors) >= MAXIMUM_RETRIES:
                     text = f"maximum number of error hook retries ({MAXIMUM_RETRIES}) reached"
                     self._ledger.log("warning", text, resource.urn)

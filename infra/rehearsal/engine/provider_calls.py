@@ -51,6 +51,12 @@ class PartlyDone(CallFailed):
         self.outputs = outputs
         self.reasons = tuple(reasons)
 
+    @property
+    def as_hooks_get_it(self) -> str:
+        """The text in the real engine's form (plugin.InitError, a list of hashicorp/go-multierror)."""
+        many = "1 error" if len(self.reasons) == 1 else f"{len(self.reasons)} errors"
+        return f"{many} occurred:\n" + "".join(f"\t* {reason}\n" for reason in self.reasons) + "\n"
+
 
 class InProcessContext:
     """What a gRPC servicer expects beside the request: it may abort with a status and a text."""

@@ -232,7 +232,7 @@ def test_after_a_partial_failure_the_provider_keeps_the_word(world):
     world.up(lambda: hooked(world, broken_hook(seen), color="red")).check()
     result = world.up(lambda: hooked(world, broken_hook(seen), color="red", sick=True))
     assert isinstance(result.error, RunFailed)
-    assert seen == [["it is still sick"]]
+    assert seen == [["1 error occurred:\n\t* it is still sick\n\n"]]
     assert [failure.message for failure in result.error.failures] == ["it is still sick"]
 
 
