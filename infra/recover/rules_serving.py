@@ -113,6 +113,9 @@ SCALING: Mapping[str, Rule] = {
     ),
 }
 
+_BUS = "=asked.eventBusName || 'default'"
+_NO_RULE = ("ResourceNotFoundException",)
+
 WATCHING: Mapping[str, Rule] = {
     "aws:cloudwatch/logGroup:LogGroup": Rule(
         Look(
@@ -147,6 +150,17 @@ WATCHING: Mapping[str, Rule] = {
         "found.AlarmName",
         tags=Look("cloudwatch", "list_tags_for_resource", {"ResourceARN": "=found.AlarmArn"}, "Tags"),
         named=True,
+    ),
+    "aws:cloudwatch/eventRule:EventRule": Rule(
+        Look("events", "describe_rule", {"Name": "=asked.name", "EventBusName": _BUS}, missing=_NO_RULE),
+        "found.Name",
+        tags=Look("events", "list_tags_for_resource", {"ResourceARN": "=found.Arn"}, "Tags"),
+        named=True,
+    ),
+    "aws:cloudwatch/eventTarget:EventTarget": Rule(
+        Look("events", "list_targets_by_rule", {"Rule": "=asked.rule", "EventBusName": _BUS}, "Targets", _NO_RULE),
+        "join('-', [asked.rule, found.Id])",
+        same={"arn": "Arn", "targetId": "Id"},
     ),
     "aws:cloudwatch/dashboard:Dashboard": Rule(
         Look(

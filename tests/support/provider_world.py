@@ -105,6 +105,12 @@ class World:
         return self.engine.create("aws:sqs/queue:Queue", "other", name="other")
 
     @functools.cached_property
+    def event_rule(self) -> Resource:
+        return self.engine.create(
+            "aws:cloudwatch/eventRule:EventRule", "world", name="world", eventPattern='{"source": ["aws.sagemaker"]}'
+        )
+
+    @functools.cached_property
     def topic(self) -> Resource:
         return self.engine.create("aws:sns/topic:Topic", "world", name="world")
 
@@ -308,6 +314,7 @@ IMAGES_OLDER_THAN_TEN = json.dumps(
 
 NO_DETAILS = {"dataTraceEnabled": False, "detailedMetricsEnabled": False}
 TAGS = {"team": "ml", "cost-center": "42"}
+STATE_CHANGES = {"source": ["aws.sagemaker"], "detail-type": ["SageMaker Endpoint State Change"]}
 
 SAMPLES: Mapping[str, Sample] = {
     "aws:ec2/vpc:Vpc": lambda world: {"cidrBlock": "10.1.0.0/16", "enableDnsHostnames": True, "tags": TAGS},
@@ -556,6 +563,24 @@ SAMPLES: Mapping[str, Sample] = {
         "alarmActions": [world.topic.id],
         "alarmDescription": "p99 over 250 ms",
         "tags": TAGS,
+    },
+    "aws:cloudwatch/eventRule:EventRule": lambda world: {
+        "name": "endpoints",
+        "description": "what endpoints do",
+        "eventPattern": json.dumps(STATE_CHANGES, indent=1),
+        "state": "ENABLED",
+        "tags": TAGS,
+    },
+    "aws:cloudwatch/eventTarget:EventTarget": lambda world: {
+        "rule": world.event_rule.id,
+        "targetId": "watch",
+        "arn": world.queue.outputs["arn"],
+        "inputTransformer": {
+            "inputPaths": {"name": "$.detail.EndpointName"},
+            "inputTemplate": '{"endpoint": <name>}',
+        },
+        "retryPolicy": {"maximumEventAgeInSeconds": 3600, "maximumRetryAttempts": 3},
+        "deadLetterConfig": {"arn": world.other_queue.outputs["arn"]},
     },
     "aws:cloudwatch/dashboard:Dashboard": lambda world: {
         "dashboardName": "iris",

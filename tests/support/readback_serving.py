@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from readback import At, Look, Row, Table, any_order, policy
+from readback import IN_THE_CALL, At, Look, Row, Table, any_order, policy
 
 
 def _pairs(value: Any) -> Any:
@@ -120,6 +120,34 @@ WATCHING: Table = {
         },
         tags=Look("cloudwatch", "list_tags_for_resource", {"ResourceARN": "{arn}"}, "Tags"),
         arn="AlarmArn",
+    ),
+    "aws:cloudwatch/eventRule:EventRule": Row(
+        Look("events", "describe_rule", {"Name": "{name}"}),
+        {
+            "description": "Description",
+            "eventBusName": "EventBusName",
+            "eventPattern": policy("EventPattern"),
+            "name": "Name",
+            "state": "State",
+        },
+        tags=Look("events", "list_tags_for_resource", {"ResourceARN": "{arn}"}, "Tags"),
+        arn="Arn",
+    ),
+    "aws:cloudwatch/eventTarget:EventTarget": Row(
+        Look("events", "list_targets_by_rule", {"Rule": "{rule}"}, "Targets[?Id=='{targetId}'] | [0]"),
+        {
+            "arn": "Arn",
+            "deadLetterConfig.arn": "DeadLetterConfig.Arn",
+            "eventBusName": IN_THE_CALL,
+            "input": "Input",
+            "inputPath": "InputPath",
+            "inputTransformer.inputPaths": "InputTransformer.InputPathsMap",
+            "inputTransformer.inputTemplate": "InputTransformer.InputTemplate",
+            "retryPolicy.maximumEventAgeInSeconds": "RetryPolicy.MaximumEventAgeInSeconds",
+            "retryPolicy.maximumRetryAttempts": "RetryPolicy.MaximumRetryAttempts",
+            "rule": IN_THE_CALL,
+            "targetId": "Id",
+        },
     ),
     "aws:cloudwatch/dashboard:Dashboard": Row(
         Look("cloudwatch", "get_dashboard", {"DashboardName": "{dashboardName}"}),

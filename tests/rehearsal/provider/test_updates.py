@@ -253,6 +253,30 @@ IN_PLACE = [
         100000.0,
     ),
     InPlace(
+        "aws:cloudwatch/eventRule:EventRule",
+        lambda world: {"description": None, "eventPattern": '{"source": ["aws.ec2"]}', "state": "DISABLED"},
+        frozenset({"description", "eventPattern", "state"}),
+        lambda world, made: {
+            key: value
+            for key, value in world.cloud.client("events").describe_rule(Name=made.id).items()
+            if key in {"Description", "EventPattern", "State"}
+        },
+        {"EventPattern": '{"source":["aws.ec2"]}', "State": "DISABLED"},
+    ),
+    InPlace(
+        "aws:cloudwatch/eventTarget:EventTarget",
+        lambda world: {
+            "arn": world.other_queue.outputs["arn"],
+            "inputTransformer": None,
+            "inputPath": "$.detail",
+            "deadLetterConfig": None,
+            "retryPolicy": None,
+        },
+        frozenset({"arn", "inputTransformer", "inputPath", "deadLetterConfig", "retryPolicy"}),
+        lambda world, made: world.cloud.client("events").list_targets_by_rule(Rule="world")["Targets"],
+        [{"Id": "watch", "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT_ID}:other", "InputPath": "$.detail"}],
+    ),
+    InPlace(
         "aws:cloudwatch/dashboard:Dashboard",
         lambda world: {"dashboardBody": '{"widgets": []}'},
         frozenset({"dashboardBody"}),
@@ -313,6 +337,10 @@ REPLACES: list[tuple[str, str, Any, str]] = [
     ("aws:sns/topicPolicy:TopicPolicy", "arn", f"arn:aws:sns:{REGION}:{ACCOUNT_ID}:other", "arn"),
     ("aws:cloudwatch/logGroup:LogGroup", "logGroupClass", "INFREQUENT_ACCESS", "logGroupClass"),
     ("aws:cloudwatch/metricAlarm:MetricAlarm", "name", "other", "name"),
+    ("aws:cloudwatch/eventRule:EventRule", "name", "other", "name"),
+    ("aws:cloudwatch/eventRule:EventRule", "eventBusName", "other", "eventBusName"),
+    ("aws:cloudwatch/eventTarget:EventTarget", "rule", "other", "rule"),
+    ("aws:cloudwatch/eventTarget:EventTarget", "targetId", "other", "targetId"),
     ("aws:sagemaker/modelPackageGroup:ModelPackageGroup", "modelPackageGroupDescription", "other",
      "modelPackageGroupDescription"),
     ("aws:sagemaker/model:Model", "executionRoleArn", f"arn:aws:iam::{ACCOUNT_ID}:role/other", "executionRoleArn"),
