@@ -80,7 +80,9 @@ class Execution:
                         "update", new, lambda: provider.update(old, new, preview=self._preview), **before
                     )
                 except PartlyDone as error:
-                    half = replace(new, outputs=_marked(new, error.outputs), init_errors=error.reasons)
+                    # Old inputs and new outputs stay (OnResourceStepPost in pkg/engine/update.go).
+                    outputs = _marked(new, error.outputs)
+                    half = replace(new, inputs=old.inputs, outputs=outputs, init_errors=error.reasons)
                     self._ledger.put(half, old)
                     raise
                 new = replace(new, outputs=_marked(new, outputs))

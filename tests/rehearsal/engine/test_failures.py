@@ -164,6 +164,13 @@ def test_a_half_made_resource_is_recorded_and_the_next_up_goes_on_with_it(world)
     assert world.provider.ops("create") == [("create", "first")]
 
 
+def test_a_half_done_update_is_recorded_with_the_old_inputs_and_the_new_outputs(world):
+    world.up(lambda: world.Thing("first", size=1)).check()
+    world.up(lambda: world.Thing("first", size=2, sick=True))
+    state = world.engine.state.resources("dev")[-1]
+    assert (state.inputs["size"], state.outputs["size"]) == (1, 2)
+
+
 def test_a_replacement_that_fails_keeps_the_old_one(world):
     def program(zone):
         return lambda: world.Thing("first", zone=zone)
