@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,12 +34,18 @@ SLOW = (
 TOGETHER = ("tests/engine/standing/", "tests/rehearsal/front_door/", "tests/rehearsal/permissions/")
 """Folders whose files share an environment: each goes to one worker as a whole."""
 
+MANY_OBJECTS = 100_000
+"""So many that may be garbage are looked through and put aside. A failed run of a program looks at all that are left."""
+
 ACCOUNT_ID = "111111111111"
 REGION = "eu-west-1"
 
 # A worker holds half a million objects that live to its end: collecting garbage as often as Python does by default is
 # half of its time.
 tuning.raise_gc_threshold()
+
+# Every core has a worker already; threads that wait for a core by spinning take it from the others.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # How fast the machine is decides no test.
 settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -86,8 +93,22 @@ def pytest_collection_finish() -> None:
     gc.freeze()  # what was imported is no garbage: a look at all objects need not look at these
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _what_files_before_left_is_no_garbage() -> None:
+    """Models of AWS's services and the like are read by whoever needs them first, and live to the end."""
+    if len(gc.get_objects()) > MANY_OBJECTS:
+        gc.collect()
+        gc.freeze()
+
+
 def pytest_unconfigure() -> None:
     gc.unfreeze()  # or extension modules complain of leaks at the end
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: a fifth of the time a test waits, for a process to start or for an alarm."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(optionalhook=True)
