@@ -35,13 +35,35 @@ def changes(output: str) -> dict[str, int]:
     return counted
 
 
+# "  aws:sagemaker:Endpoint (churn-endpoint):"
+_HEADING = re.compile(r"^  [\w-]+:\S+ \(.*\):$")
+_STACK = "  pulumi:pulumi:Stack "
+
+
 def diagnostics(output: str) -> str:
     """The part of a failed command's output that says why: policies that were violated and what stands under
-    "Diagnostics:", or the end of it."""
+    "Diagnostics:", or the end of it. What was refused comes first, then warnings, the stack's own lines last."""
     lines = output.strip().splitlines()
     policies = _under("Policies:", lines)
-    told = [policies if "[mandatory]" in policies else "", _under("Diagnostics:", lines)]
+    sections = sorted(_sections(_under("Diagnostics:", lines)), key=_rank)
+    told = [policies if "[mandatory]" in policies else "", "\n\n".join(sections)]
     return "\n".join(filter(None, told)) or "\n".join(lines[-20:])
+
+
+def _sections(text: str) -> list[str]:
+    """One text a resource, in pulumi's order: it lists resources as their first line came."""
+    found: list[list[str]] = []
+    for line in text.splitlines():
+        if _HEADING.match(line) or not found:
+            found.append([])
+        found[-1].append(line)
+    return ["\n".join(lines).rstrip() for lines in found]
+
+
+def _rank(section: str) -> int:
+    if section.startswith(_STACK):
+        return 2
+    return 0 if "\n    error: " in section else 1
 
 
 def _under(heading: str, lines: list[str]) -> str:

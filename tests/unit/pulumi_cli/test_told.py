@@ -51,6 +51,42 @@ def test_a_failure_is_told_by_its_diagnostics() -> None:
     assert diagnostics("error: no stack named 'x' found\n") == "error: no stack named 'x' found"
 
 
+GOES_ON = """Diagnostics:
+  pulumi:pulumi:Stack (mainstage-models-dev):
+    error: update failed
+
+    printed by the program
+
+  aws:sagemaker:Endpoint (ranker-endpoint):
+    warning: ranker version 3: unproven
+
+  aws:sagemaker:Endpoint (churn-endpoint):
+    error: before hook "churn" failed: version 8 was taken back
+
+      next: mainstage model retry churn --reason TEXT
+
+Outputs:
+    account_id: 1
+"""
+
+
+def test_what_was_refused_is_told_before_what_only_warns() -> None:
+    assert diagnostics(GOES_ON).splitlines() == [
+        "  aws:sagemaker:Endpoint (churn-endpoint):",
+        '    error: before hook "churn" failed: version 8 was taken back',
+        "",
+        "      next: mainstage model retry churn --reason TEXT",
+        "",
+        "  aws:sagemaker:Endpoint (ranker-endpoint):",
+        "    warning: ranker version 3: unproven",
+        "",
+        "  pulumi:pulumi:Stack (mainstage-models-dev):",
+        "    error: update failed",
+        "",
+        "    printed by the program",
+    ]
+
+
 POLICIES = """Policies:
     ❌ mainstage@v0.1.0 (local: policies)
         - [{level}]  bucket-versioned  (aws:s3/bucketVersioning:BucketVersioning: b-versioning)
