@@ -48,6 +48,7 @@ class Settings:
     config: Mapping[str, str]
     policies: Sequence[Policy] = ()
     continue_on_error: bool = False
+    call_hooks: bool = True
 
     def denied_default_providers(self) -> set[str]:
         """Packages that need an explicit provider (`pulumi:disable-default-providers`); "*" stands for all."""
@@ -66,7 +67,10 @@ class Deployment:
         self.settings = settings
         self.ledger = ledger
         self.pool = pool
-        self.hooks = Hooks(preview=settings.preview, warn=lambda urn, message: ledger.log("warning", message, urn))
+        self.hooks = Hooks(
+            preview=settings.preview or not settings.call_hooks,
+            warn=lambda urn, message: ledger.log("warning", message, urn),
+        )
         self.execution = Execution(ledger, pool, self.hooks, preview=settings.preview)
         self._goals: dict[str, tuple[Goal, tuple[str, ...]]] = {}
         self._defaults: dict[str, str] = {}

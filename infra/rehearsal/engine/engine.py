@@ -39,6 +39,7 @@ class Engine:
 
     `progress` is called from several threads at once. `environment` are variables that programs and their hooks find
     while they run, such as the address and the credentials of an emulated cloud; None takes one away.
+    `call_hooks=False`: none is called, where nothing exists that a hook could look at.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Engine:
         policies: Sequence[Policy] = (),
         stack_outputs: StackOutputs | None = None,
         environment: Mapping[str, str | None] | None = None,
+        call_hooks: bool = True,
     ):
         self._servicers: Mapping[str, Servicer | Callable[[], Servicer]] = (
             provider if isinstance(provider, Mapping) else {"aws": provider}
@@ -61,6 +63,7 @@ class Engine:
         self._progress = progress
         self._policies = tuple(policies)
         self._environment = dict(environment or {})
+        self._call_hooks = call_hooks
         self.state = State(state_file, project=project, organization=organization)
         self._stack_outputs = stack_outputs or self.state.outputs
 
@@ -188,6 +191,7 @@ class Engine:
             config=dict(config),
             policies=self._policies,
             continue_on_error=continue_on_error,
+            call_hooks=self._call_hooks,
         )
 
     def _begin(

@@ -59,5 +59,7 @@ def recording_engine(
     return Engine(
         provider={"*": lambda: provider},
         policies=policies,
+        # There is nothing that a hook could look at.
+        call_hooks=False,
         stack_outputs=wrapped.get if stack_outputs is not None else None,
     )
