@@ -90,6 +90,12 @@ def _cloudwatch(call: Call) -> Sequence[str]:
     )
 
 
+def _composite_alarms(call: Call) -> Sequence[str]:
+    """Whoever asks about composite alarms must be allowed it for all alarms (API reference, DescribeAlarms and
+    DescribeAlarmHistory; PutCompositeAlarm likewise)."""
+    return [] if "CompositeAlarm" in (call.params.get("AlarmTypes") or ()) else _cloudwatch(call)
+
+
 def _dashboard(call: Call) -> Sequence[str]:
     names = call.params.get("DashboardNames") or [call.params.get("DashboardName", "")]
     return [arn(call, "cloudwatch", f"dashboard/{name}").replace(f":{call.region}:", "::") for name in names]
@@ -350,6 +356,9 @@ BY_SERVICE: dict[str, Resources] = {
 }
 
 BY_OPERATION: dict[tuple[str, str], Resources] = {
+    ("cloudwatch", "DescribeAlarmHistory"): _composite_alarms,
+    ("cloudwatch", "DescribeAlarms"): _composite_alarms,
+    ("cloudwatch", "PutCompositeAlarm"): lambda _: [],
     ("cloudwatch", "PutDashboard"): _dashboard,
     ("cloudwatch", "GetDashboard"): _dashboard,
     ("cloudwatch", "DeleteDashboards"): _dashboard,

@@ -87,8 +87,21 @@ def alarm_message(alarm: Mapping[str, Any], old_state: str, *, account_id: str, 
         "OKActions": alarm["OKActions"],
         "AlarmActions": alarm["AlarmActions"],
         "InsufficientDataActions": alarm["InsufficientDataActions"],
-        "Trigger": _trigger(alarm),
+        **(_composed(alarm) if "AlarmRule" in alarm else {"Trigger": _trigger(alarm)}),
     }
+
+
+def _composed(alarm: Mapping[str, Any]) -> dict[str, Any]:
+    """What a composite alarm tells instead of a metric (messages that users have published)."""
+    triggering = json.loads(alarm.get("StateReasonData") or "{}").get("triggeringAlarms", ())
+    children = [
+        {
+            "Arn": each["arn"],
+            "State": {"Value": each["state"]["value"], "Timestamp": each["state"]["timestamp"]},
+        }
+        for each in triggering
+    ]
+    return {"AlarmRule": alarm["AlarmRule"], "TriggeringChildren": children}
 
 
 def _trigger(alarm: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from infra.rehearsal.cloud.composite_rules import NotCarriedRule, RuleError, parse
 from infra.rehearsal.cloud.validator.findings import Finding, choices, shown
 from infra.rehearsal.cloud.validator.rules import Params, rule
 
@@ -78,6 +79,22 @@ def _alarm_source(params: Params, partial: bool) -> Iterator[Finding]:
 def _period(path: str, period: int) -> Iterator[Finding]:
     if period not in _SHORT_PERIODS and (period <= 0 or period % 60):
         yield Finding(path, f"is {period} s; allowed are 10, 20, 30 and multiples of 60 ({_SOURCE_OF_PERIOD})")
+
+
+@rule("cloudwatch", "PutCompositeAlarm")
+def composite_alarm(params: Params, partial: bool) -> Iterator[Finding]:
+    """https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html"""
+    if params.get("AlarmRule"):
+        try:
+            parse(params["AlarmRule"])
+        except RuleError as refusal:
+            yield Finding("AlarmRule", str(refusal))
+        except NotCarriedRule:
+            pass  # the overlay says so
+    periods = ("ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod")
+    for name in periods:
+        if params.get("ActionsSuppressor") and params.get(name) is None and not partial:
+            yield Finding(name, "is required with ActionsSuppressor")
 
 
 @rule("logs", "PutRetentionPolicy")
