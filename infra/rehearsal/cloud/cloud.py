@@ -145,6 +145,7 @@ class Cloud:
         self.faults.clear()
         self.capacity.clear()
         self.journal.clear()
+        self.pace.reset()
         self.clock.reset()
 
     def session(self, principal: Principal | None = None) -> boto3.Session:

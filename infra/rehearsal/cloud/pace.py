@@ -29,7 +29,7 @@ class Pace:
 
     def __init__(self, clock: Clock, minute_seconds: float | None = DEFAULT_MINUTE_SECONDS):
         self._clock = clock
-        self._minute_seconds = minute_seconds
+        self._first = self._minute_seconds = minute_seconds
         self._changed = threading.Condition()
         self._waiting: set[object] = set()
         self._closed = False
@@ -62,6 +62,13 @@ class Pace:
         """It waits no more."""
         with self._changed:
             self._waiting.discard(waiting)
+            self._changed.notify_all()
+
+    def reset(self) -> None:
+        """The pace that it began with; nothing waits."""
+        with self._changed:
+            self._minute_seconds = self._first
+            self._waiting.clear()
             self._changed.notify_all()
 
     def close(self) -> None:
