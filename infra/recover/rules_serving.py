@@ -151,6 +151,17 @@ WATCHING: Mapping[str, Rule] = {
         tags=Look("cloudwatch", "list_tags_for_resource", {"ResourceARN": "=found.AlarmArn"}, "Tags"),
         named=True,
     ),
+    "aws:cloudwatch/compositeAlarm:CompositeAlarm": Rule(
+        Look(
+            "cloudwatch",
+            "describe_alarms",
+            {"AlarmNames": ["=asked.alarmName"], "AlarmTypes": ["CompositeAlarm"]},
+            "CompositeAlarms",
+        ),
+        "found.AlarmName",
+        tags=Look("cloudwatch", "list_tags_for_resource", {"ResourceARN": "=found.AlarmArn"}, "Tags"),
+        named=True,
+    ),
     "aws:cloudwatch/eventRule:EventRule": Rule(
         Look("events", "describe_rule", {"Name": "=asked.name", "EventBusName": _BUS}, missing=_NO_RULE),
         "found.Name",

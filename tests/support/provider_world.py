@@ -105,6 +105,21 @@ class World:
         return self.engine.create("aws:sqs/queue:Queue", "other", name="other")
 
     @functools.cached_property
+    def alarm(self) -> Resource:
+        return self.engine.create(
+            "aws:cloudwatch/metricAlarm:MetricAlarm",
+            "world",
+            name="world",
+            namespace="AWS/SageMaker",
+            metricName="Invocation5XXErrors",
+            statistic="Sum",
+            period=60,
+            evaluationPeriods=1,
+            comparisonOperator="GreaterThanThreshold",
+            threshold=0,
+        )
+
+    @functools.cached_property
     def event_rule(self) -> Resource:
         return self.engine.create(
             "aws:cloudwatch/eventRule:EventRule", "world", name="world", eventPattern='{"source": ["aws.sagemaker"]}'
@@ -562,6 +577,14 @@ SAMPLES: Mapping[str, Sample] = {
         "treatMissingData": "notBreaching",
         "alarmActions": [world.topic.id],
         "alarmDescription": "p99 over 250 ms",
+        "tags": TAGS,
+    },
+    "aws:cloudwatch/compositeAlarm:CompositeAlarm": lambda world: {
+        "alarmName": "incident",
+        "alarmRule": f'ALARM("{world.alarm.id}") AND NOT FALSE',
+        "alarmDescription": "Runbook: https://runbooks.example/incident",
+        "alarmActions": [world.topic.id],
+        "okActions": [world.topic.id],
         "tags": TAGS,
     },
     "aws:cloudwatch/eventRule:EventRule": lambda world: {

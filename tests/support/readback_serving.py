@@ -121,6 +121,25 @@ WATCHING: Table = {
         tags=Look("cloudwatch", "list_tags_for_resource", {"ResourceARN": "{arn}"}, "Tags"),
         arn="AlarmArn",
     ),
+    "aws:cloudwatch/compositeAlarm:CompositeAlarm": Row(
+        Look(
+            "cloudwatch",
+            "describe_alarms",
+            {"AlarmNames": ["{alarmName}"], "AlarmTypes": ["CompositeAlarm"]},
+            "CompositeAlarms[0]",
+        ),
+        {
+            "actionsEnabled": "ActionsEnabled",
+            "alarmActions": any_order("AlarmActions"),
+            "alarmDescription": "AlarmDescription",
+            "alarmName": "AlarmName",
+            "alarmRule": "AlarmRule",
+            "insufficientDataActions": any_order("InsufficientDataActions"),
+            "okActions": any_order("OKActions"),
+        },
+        tags=Look("cloudwatch", "list_tags_for_resource", {"ResourceARN": "{arn}"}, "Tags"),
+        arn="AlarmArn",
+    ),
     "aws:cloudwatch/eventRule:EventRule": Row(
         Look("events", "describe_rule", {"Name": "{name}"}),
         {

@@ -99,7 +99,7 @@ def test_rules_that_a_preview_refuses(engine: Driver, inputs: dict[str, object],
 def test_target_without_an_id_gets_one_and_its_own_id_joins_rule_and_target(engine: Driver, world: World) -> None:
     made = engine.create(TARGET, "t", rule=world.event_rule.id, arn=world.queue.outputs["arn"])
     target_id = made.outputs["targetId"]
-    assert target_id.startswith("terraform-")
+    assert target_id.startswith("t-")
     assert made.id == f"world-{target_id}"
     assert engine.changed(made, rule=world.event_rule.id, arn=world.queue.outputs["arn"]) == {}
 

@@ -253,6 +253,19 @@ IN_PLACE = [
         100000.0,
     ),
     InPlace(
+        "aws:cloudwatch/compositeAlarm:CompositeAlarm",
+        lambda world: {"alarmRule": "TRUE", "okActions": None, "alarmDescription": None},
+        frozenset({"alarmRule", "okActions", "alarmDescription"}),
+        lambda world, made: {
+            key: value
+            for key, value in world.cloud.client("cloudwatch")
+            .describe_alarms(AlarmNames=[made.id], AlarmTypes=["CompositeAlarm"])["CompositeAlarms"][0]
+            .items()
+            if key in {"AlarmRule", "OKActions", "AlarmDescription", "StateValue"}
+        },
+        {"AlarmRule": "TRUE", "OKActions": [], "StateValue": "ALARM"},
+    ),
+    InPlace(
         "aws:cloudwatch/eventRule:EventRule",
         lambda world: {"description": None, "eventPattern": '{"source": ["aws.ec2"]}', "state": "DISABLED"},
         frozenset({"description", "eventPattern", "state"}),
@@ -337,6 +350,8 @@ REPLACES: list[tuple[str, str, Any, str]] = [
     ("aws:sns/topicPolicy:TopicPolicy", "arn", f"arn:aws:sns:{REGION}:{ACCOUNT_ID}:other", "arn"),
     ("aws:cloudwatch/logGroup:LogGroup", "logGroupClass", "INFREQUENT_ACCESS", "logGroupClass"),
     ("aws:cloudwatch/metricAlarm:MetricAlarm", "name", "other", "name"),
+    ("aws:cloudwatch/compositeAlarm:CompositeAlarm", "alarmName", "other", "alarmName"),
+    ("aws:cloudwatch/compositeAlarm:CompositeAlarm", "actionsEnabled", False, "actionsEnabled"),
     ("aws:cloudwatch/eventRule:EventRule", "name", "other", "name"),
     ("aws:cloudwatch/eventRule:EventRule", "eventBusName", "other", "eventBusName"),
     ("aws:cloudwatch/eventTarget:EventTarget", "rule", "other", "rule"),

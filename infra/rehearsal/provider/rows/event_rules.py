@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from infra.rehearsal.provider.errors import ApiError
-from infra.rehearsal.provider.names import AutoName, unique_suffix
+from infra.rehearsal.provider.names import AutoName
 from infra.rehearsal.provider.operation import Operation
 from infra.rehearsal.provider.policies import same_json
 from infra.rehearsal.provider.row import Inputs, Problem, Row, between, conflicts, matches, one_of, step, valid_json
@@ -126,7 +126,7 @@ EVENT_RULE = Row(
     delete=_delete_rule,
     calls=(_PUT_RULE,),
     steps=(step(_put_rule, "description", "eventPattern", "isEnabled", "state"),),
-    name=AutoName(),
+    name=AutoName(max_length=64),
     force_new=frozenset({"eventBusName", "name", "namePrefix"}),
     # What a refresh finds of both is no change where the program names neither.
     computed=frozenset({"isEnabled", "name", "namePrefix", "state"}),
@@ -186,7 +186,7 @@ def _target(op: Operation, target_id: str) -> dict[str, Any]:
 
 def _put_target(op: Operation) -> None:
     """Always the whole target; a foreign one of that id is overwritten in silence."""
-    target_id = op.inputs.get("targetId") or op.state.get("targetId") or f"terraform-{unique_suffix()}"
+    target_id = op.name_from("targetId", "")
     answer = op.send(_PUT_TARGETS, Targets=[_target(op, target_id)])
     for failed in answer.get("FailedEntries") or ():
         raise ApiError("events", "PutTargets", failed.get("ErrorCode") or "", f"{target_id}: {failed['ErrorMessage']}")
@@ -251,6 +251,7 @@ EVENT_TARGET = Row(
     delete=_remove_target,
     calls=(_PUT_TARGETS,),
     steps=(step(_put_target, *sorted(_OF_THE_TARGET)),),
+    name=AutoName(field="targetId", prefix_field="", max_length=255),
     force_new=frozenset({"eventBusName", "rule", "targetId"}),
     computed=frozenset({"targetId"}),
     defaults={"eventBusName": BUS, "forceDestroy": False},
