@@ -35,7 +35,7 @@ TOGETHER = ("tests/engine/standing/", "tests/rehearsal/front_door/", "tests/rehe
 """Folders whose files share an environment: each goes to one worker as a whole."""
 
 MANY_OBJECTS = 100_000
-"""So many that may be garbage are looked through and put aside. A failed run of a program looks at all that are left."""
+"""So many that may be garbage are looked through and put aside: a failed run looks at all the rest."""
 
 ACCOUNT_ID = "111111111111"
 REGION = "eu-west-1"
