@@ -16,6 +16,15 @@ Metric = tuple[str, str, tuple[tuple[str, str], ...]]
 
 _API = ("4xx", "5xx", "Count", "DataProcessed", "IntegrationLatency", "Latency")
 _LAMBDA = ("ConcurrentExecutions", "Duration", "Errors", "Invocations", "Throttles")
+_EVENTS = (
+    "FailedInvocations",
+    "Invocations",
+    "InvocationsFailedToBeSentToDlq",
+    "InvocationsSentToDlq",
+    "MatchedEvents",
+    "TriggeredRules",
+)
+"""EventBridge User Guide, "Monitoring Amazon EventBridge" (eb-monitoring.html)."""
 _SQS = ("ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible", "NumberOfMessagesSent")
 _FIREHOSE = (
     "BackupToS3.Records",
@@ -63,6 +72,8 @@ def published_by(resources: Sequence[Asked]) -> set[Metric]:
         found |= _all("AWS/ApiGateway", _API, {"ApiId": stage.inputs["apiId"], "Stage": stage.inputs["name"]})
     for stream in _of(resources, "FirehoseDeliveryStream"):
         found |= _all("AWS/Firehose", _FIREHOSE, {"DeliveryStreamName": stream.inputs["name"]})
+    for rule in _of(resources, "EventRule"):
+        found |= _all("AWS/Events", _EVENTS, {"RuleName": rule.inputs["name"]})
     for queue in _of(resources, "Queue"):
         found |= _all("AWS/SQS", _SQS, {"QueueName": queue.inputs["name"]})
     for endpoint in _of(resources, "sagemaker/endpoint:Endpoint"):

@@ -25,6 +25,7 @@ ALARM = {
     "Threshold": 1.0,
     "ComparisonOperator": "GreaterThanThreshold",
 }
+QUEUE, TOPIC = "arn:aws:sqs:eu-west-1:111111111111:q", "arn:aws:sns:eu-west-1:111111111111:t"
 CAPTURE = {
     "EnableCapture": True,
     "InitialSamplingPercentage": 100,
@@ -272,6 +273,39 @@ MISTAKES: list[tuple[str, str, dict[str, Any], str, str]] = [
     ),
     ("cloudwatch", "PutMetricAlarm", {**ALARM, "ExtendedStatistic": "p99"}, "ExtendedStatistic", "exclude each other"),
     ("cloudwatch", "PutMetricAlarm", {k: v for k, v in ALARM.items() if k != "Threshold"}, "Threshold", "is required"),
+    ("cloudwatch", "PutCompositeAlarm", {"AlarmName": "a", "AlarmRule": "ALARM(b"}, "AlarmRule", "Unsupported token"),
+    ("cloudwatch", "PutCompositeAlarm", {"AlarmName": "a"}, "AlarmRule", "is required"),
+    (
+        "cloudwatch",
+        "PutCompositeAlarm",
+        {"AlarmName": "a", "AlarmRule": "TRUE", "ActionsSuppressor": "b", "ActionsSuppressorWaitPeriod": 1},
+        "ActionsSuppressorExtensionPeriod",
+        "is required with ActionsSuppressor",
+    ),
+    ("events", "PutRule", {"Name": "r"}, "EventPattern", "or ScheduleExpression must be given"),
+    ("events", "PutRule", {"Name": "a/b", "EventPattern": "{}"}, "Name", "does not match the pattern"),
+    ("events", "PutTargets", {"Rule": "r", "Targets": []}, "Targets", "at least 1"),
+    (
+        "events",
+        "PutTargets",
+        {"Rule": "r", "Targets": [{"Id": "t", "Arn": QUEUE}, {"Id": "t", "Arn": QUEUE}]},
+        "Targets",
+        "has the id 't' more than once",
+    ),
+    (
+        "events",
+        "PutTargets",
+        {"Rule": "r", "Targets": [{"Id": "t", "Arn": QUEUE, "RetryPolicy": {"MaximumEventAgeInSeconds": 59}}]},
+        "Targets[0].RetryPolicy.MaximumEventAgeInSeconds",
+        "59",
+    ),
+    (
+        "events",
+        "PutTargets",
+        {"Rule": "r", "Targets": [{"Id": "t", "Arn": QUEUE, "DeadLetterConfig": {"Arn": TOPIC}}]},
+        "Targets[0].DeadLetterConfig.Arn",
+        "is no queue",
+    ),
     ("logs", "PutRetentionPolicy", {"logGroupName": "/g", "retentionInDays": 31}, "retentionInDays", "is 31"),
     ("logs", "CreateLogGroup", {"logGroupName": "a b"}, "logGroupName", "does not match the pattern"),
     (
