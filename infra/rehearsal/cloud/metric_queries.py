@@ -39,11 +39,22 @@ def read(
     start: datetime,
     end: datetime,
     name: str = "",
+    posted_by: datetime | None = None,
 ) -> Reading:
-    """One statistic of one metric over the span; periods that have no value of it are missing points."""
+    """One statistic of one metric over the span; periods that have no value of it are missing points.
+
+    posted_by: see `MetricStore.datapoints`.
+    """
     points, samples = {}, {}
     found = store.datapoints(
-        metric, region=region, start=start, end=end, period_seconds=period, unit=unit, merge_units=True
+        metric,
+        region=region,
+        start=start,
+        end=end,
+        period_seconds=period,
+        unit=unit,
+        merge_units=True,
+        posted_by=posted_by,
     )
     for point in found:
         value = point.values.statistic(stat)
@@ -54,7 +65,13 @@ def read(
 
 
 def expressions_of(
-    store: MetricStore, queries: Sequence[Mapping[str, Any]], *, region: str, start: datetime, end: datetime
+    store: MetricStore,
+    queries: Sequence[Mapping[str, Any]],
+    *,
+    region: str,
+    start: datetime,
+    end: datetime,
+    posted_by: datetime | None = None,
 ) -> Expressions:
     """The queries' metrics read, their expressions parsed. MathError and NotCarriedMath as metric math has them."""
     metrics = {}
@@ -73,6 +90,7 @@ def expressions_of(
                 start=start,
                 end=end,
                 name=query["Id"],
+                posted_by=posted_by,
             ).series
     texts = {query["Id"]: query["Expression"] for query in queries if query.get("Expression")}
     return Expressions(

@@ -15,6 +15,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
+POSTING_DELAY_SECONDS: Mapping[str, int] = {"AWS/SageMaker": 60}
+"""By namespace: how long after a minute is over alarms see its values. SageMaker posts every minute (developer guide,
+"Monitoring SageMaker with CloudWatch"); how much later the values are there is documented nowhere, a minute is
+unconfirmed. Readers other than alarms see values at once, so that a report need not wait."""
+_MINUTE_SECONDS = 60
+
 SIMPLE_STATISTICS = ("SampleCount", "Average", "Sum", "Minimum", "Maximum")
 _PERCENTILE = re.compile(r"p(\d{1,3}(?:\.\d{1,10})?)")
 
@@ -217,13 +223,18 @@ class MetricStore:
         period_seconds: int,
         unit: str | None = None,
         merge_units: bool = False,
+        posted_by: datetime | None = None,
     ) -> list[Datapoint]:
         """The periods that hold values, in order of time. Periods begin at `start`; `start` is inside, `end` is not.
 
-        Values of different units stay apart unless `merge_units`; `unit` takes only that unit's.
+        Values of different units stay apart unless `merge_units`; `unit` takes only that unit's. posted_by: leaves out
+        what the metric's service has not posted by then (POSTING_DELAY_SECONDS); None: everything is seen.
         """
         first = aligned(start, period_seconds)
         last = end.timestamp()
+        if posted_by is not None and metric.namespace in POSTING_DELAY_SECONDS:
+            newest = posted_by.timestamp() - POSTING_DELAY_SECONDS[metric.namespace] - _MINUTE_SECONDS
+            last = min(last, newest + 1e-6)
         periods: dict[tuple[int, str], Distribution] = {}
         with self._lock:
             for (second, bucket_unit), bucket in self._buckets.get((region, metric), {}).items():

@@ -252,7 +252,7 @@ def test_errors_of_the_canary_ring_the_alarm_that_watches_its_configuration(rele
         release.minutes(1)
         minutes += 1
     assert release.status() == ("RollingBack", "c")
-    assert 1 <= minutes <= 3
+    assert 2 <= minutes <= 3
     assert "in ALARM state: guard" in release.described()["FailureReason"]
     assert sum(release.failed() for _ in range(20)) == 0
     release.minutes(1)

@@ -2,7 +2,8 @@
 
 An alarm is evaluated for the first time a minute after it was put (CloudWatch does not say at which second of a minute
 it looks). The datapoints are those of whole periods that are over; periods of a minute and more end at a whole minute,
-as the datapoints in AWS's own notifications do. What is not carried is refused when the alarm is put.
+as the datapoints in AWS's own notifications do. A minute of a service's metric counts from when the service has posted
+it (`metrics.POSTING_DELAY_SECONDS`). What is not carried is refused when the alarm is put.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from infra.rehearsal.cloud.alarm_words import Period, reason, reason_data
 from infra.rehearsal.cloud.api import AwsError
 from infra.rehearsal.cloud.metric_math import MathError, NotCarriedMath, Series
 from infra.rehearsal.cloud.metric_queries import expressions_of, metric_of, period_of, read
-from infra.rehearsal.cloud.metrics import MetricStore, is_statistic, percentile_of
+from infra.rehearsal.cloud.metrics import POSTING_DELAY_SECONDS, MetricStore, is_statistic, percentile_of
 
 if TYPE_CHECKING:
     from infra.rehearsal.cloud.cloud import Cloud
@@ -136,7 +137,8 @@ class Evaluator:
         if state is None or state == alarm.state:
             # Nothing there, nothing to come, and this state: the next evaluation says the same.
             end = periods[-1].starts.timestamp() + period
-            alarm.quiet_since = changes if empty and store.latest < end else -1
+            posted = store.latest + _MINUTE + max(POSTING_DELAY_SECONDS.values()) <= now.timestamp()
+            alarm.quiet_since = changes if empty and posted and store.latest < end else -1
             return
         words = reason(rule, verdict, periods, counted=settings.get("DatapointsToAlarm") is not None)
         data = reason_data(rule, verdict, periods, settings, period, now)
@@ -190,7 +192,7 @@ def read_periods(
     span = {"start": datetime.fromtimestamp(starts[0], UTC), "end": datetime.fromtimestamp(last, UTC)}
     samples: Mapping[int, float] = {}
     if settings.get("Metrics"):
-        series, empty = _result(store, settings["Metrics"], region=region, **span)
+        series, empty = _result(store, settings["Metrics"], region=region, posted_by=now, **span)
     else:
         stat = settings.get("ExtendedStatistic") or settings["Statistic"]
         unit = settings.get("Unit")
@@ -203,6 +205,7 @@ def read_periods(
             region=region,
             start=span["start"],
             end=span["end"],
+            posted_by=now,
         )
         series, samples = found.series, found.samples
         empty = not series.points
@@ -213,13 +216,19 @@ def read_periods(
 
 
 def _result(
-    store: MetricStore, queries: Sequence[Mapping[str, Any]], *, region: str, start: datetime, end: datetime
+    store: MetricStore,
+    queries: Sequence[Mapping[str, Any]],
+    *,
+    region: str,
+    start: datetime,
+    end: datetime,
+    posted_by: datetime,
 ) -> tuple[Series, bool]:
     """The series that an alarm on metric math watches: the only one that is returned. See `read_periods`."""
     watched = [query["Id"] for query in queries if query.get("ReturnData", True)]
     if len(watched) != 1:
         raise MathError("exactly one query must return data")
-    expressions = expressions_of(store, queries, region=region, start=start, end=end)
+    expressions = expressions_of(store, queries, region=region, start=start, end=end, posted_by=posted_by)
     series = expressions.series(watched[0])
     if len(series) != 1:
         raise MathError("an alarm watches exactly one time series")

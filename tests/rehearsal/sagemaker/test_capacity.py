@@ -1,0 +1,107 @@
+"""Quotas refuse at once, with both fleets counted; what AWS does not have fails a fleet after a while."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+TYPE = "ml.m5.large"
+
+
+@pytest.fixture
+def up(stage):
+    stage.cloud.pace.minute_seconds = None
+    stage.model()
+    stage.config("c", variants={"stable": {"InitialInstanceCount": 2}})
+    stage.config("c2", variants={"stable": {"InitialInstanceCount": 2}})
+    return stage
+
+
+def refusal(quota, used, delta):
+    return (
+        "ResourceLimitExceeded",
+        f"The account-level service limit '{TYPE} for endpoint usage' is {quota} Instances, with current utilization "
+        f"of {used} Instances and a request delta of {delta} Instances. Please contact AWS support to request an "
+        "increase for this limit.",
+    )
+
+
+def started(stage, config="c2", **options):
+    stage.sagemaker.update_endpoint(EndpointName="e", EndpointConfigName=config, **options)
+    time.sleep(0.2)
+    return stage.sagemaker.describe_endpoint(EndpointName="e")
+
+
+def test_a_quota_refuses_a_new_endpoint_and_leaves_none(up, refused):
+    up.cloud.capacity.limit(TYPE, 1)
+    assert refused(up.sagemaker.create_endpoint, EndpointName="e", EndpointConfigName="c") == refusal(1, 0, 2)
+    assert up.sagemaker.list_endpoints()["Endpoints"] == []
+    up.cloud.capacity.limit(TYPE, 2)
+    assert up.endpoint()["EndpointStatus"] == "InService"
+
+
+def test_both_fleets_count_in_an_update(up, refused):
+    up.endpoint()
+    up.cloud.capacity.limit(TYPE, 3)
+    assert refused(up.sagemaker.update_endpoint, EndpointName="e", EndpointConfigName="c2") == refusal(3, 2, 2)
+    assert up.settled()["EndpointConfigName"] == "c"
+    up.cloud.capacity.limit(TYPE, 4)
+    assert up.update("c2")["EndpointConfigName"] == "c2"
+
+
+def test_a_rolling_update_needs_a_batch_only(up):
+    up.endpoint()
+    up.cloud.capacity.limit(TYPE, 3)
+    batch = {"Type": "INSTANCE_COUNT", "Value": 1}
+    policy = {"MaximumBatchSize": batch, "WaitIntervalInSeconds": 0}
+    assert up.update("c2", DeploymentConfig={"RollingUpdatePolicy": policy})["EndpointConfigName"] == "c2"
+
+
+def test_another_type_has_its_own_quota(up):
+    up.cloud.capacity.limit("ml.m5.xlarge", 0)
+    assert up.endpoint()["EndpointStatus"] == "InService"
+
+
+def test_what_is_sold_out_fails_after_a_while_and_the_old_fleet_serves(up):
+    up.endpoint()
+    up.cloud.capacity.exhaust(TYPE, after_seconds=300)
+    found = started(up)
+    assert (found["EndpointStatus"], found["EndpointConfigName"]) == ("Updating", "c")
+    (variant,) = found["PendingDeploymentSummary"]["ProductionVariants"]
+    assert variant["VariantStatus"][0]["StatusMessage"] == "Launching 2 instance(s)."
+    up.cloud.clock.advance(240)
+    assert up.invoke()["answer"]["answer"] == "m"
+    assert up.sagemaker.describe_endpoint(EndpointName="e")["EndpointStatus"] == "Updating"
+    up.cloud.clock.advance(61)
+    found = up.settled()
+    assert (found["EndpointStatus"], found["EndpointConfigName"]) == ("InService", "c")
+    assert found["FailureReason"].startswith(
+        "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error."
+    )
+    assert up.invoke()["answer"]["answer"] == "m"
+
+
+def test_what_is_there_again_in_time_comes_up(up):
+    up.endpoint()
+    up.cloud.capacity.exhaust(TYPE, after_seconds=300)
+    started(up)
+    up.cloud.clock.advance(120)
+    up.cloud.capacity.restore(TYPE)
+    up.cloud.clock.advance(181)
+    found = up.settled()
+    assert (found["EndpointConfigName"], "FailureReason" in found) == ("c2", False)
+
+
+def test_a_first_fleet_that_is_not_to_be_had_fails_the_endpoint(up):
+    up.cloud.capacity.exhaust(TYPE)
+    found = up.endpoint()
+    assert found["EndpointStatus"] == "Failed"
+    assert "InsufficientInstanceCapacity" in found["FailureReason"]
+
+
+def test_at_the_usual_pace_nobody_waits(up):
+    up.endpoint()
+    up.cloud.pace.minute_seconds = 0.001
+    up.cloud.capacity.exhaust(TYPE, after_seconds=900)
+    assert "InsufficientInstanceCapacity" in up.update("c2")["FailureReason"]
