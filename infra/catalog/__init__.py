@@ -1,6 +1,6 @@
 """The catalog: stacks/models/<model>.yaml, one file a model, checked and merged for an environment."""
 
-from infra.catalog.edit import Edit, set_awaiting, set_keep, set_stable
+from infra.catalog.edit import Edit, set_awaiting, set_keep, set_stable, set_versions
 from infra.catalog.json_schema import json_schema
 from infra.catalog.limits import check_limits
 from infra.catalog.load import Catalog, CatalogError, load_catalog
@@ -36,4 +36,5 @@ __all__ = [
     "set_awaiting",
     "set_keep",
     "set_stable",
+    "set_versions",
 ]

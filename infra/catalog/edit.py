@@ -8,7 +8,7 @@ text is read again and compared with what was meant: a file too unusual to be ed
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,19 +73,61 @@ def set_keep(path: Path, versions: Sequence[int], environment: str | None = None
     return _edit(path, environment, put=("keep", [said.get(version, version) for version in versions]), drop=None)
 
 
+def set_versions(
+    path: Path, stable: int, keep: Sequence[int | Mapping[str, Any]], environment: str | None = None
+) -> Edit:
+    """Serve `stable` from now on, keep these earlier versions declared, all in one change. Raises as `set_stable`.
+
+    keep: numbers, or mappings of `version` and `runtime` for versions of another runtime than the file's.
+    """
+    document, _ = _read(path)
+    section = _section(document.data, environment)
+    changes = [_Change("stable", stable, drop="awaiting")]
+    # An empty list says nothing, but for an overlay that has to say it against the main part's.
+    if keep or "keep" in section or (environment is not None and document.data.get("keep")):
+        wanted = [dict(each) if isinstance(each, Mapping) else each for each in keep]
+        if _as_mappings(section.get("keep")) != _as_mappings(wanted):
+            changes.append(_Change("keep", wanted))
+    return _edit_all(path, environment, changes)
+
+
+def _as_mappings(keep: Any) -> Any:
+    """`keep` with every version as a mapping: two ways of writing one thing are no difference."""
+    return [{"version": each} if isinstance(each, int) else each for each in keep] if isinstance(keep, list) else keep
+
+
+@dataclass(frozen=True)
+class _Change:
+    """A key to put, and one that goes because of it."""
+
+    key: str
+    value: Any
+    drop: str | None = None
+
+
 def _edit(path: Path, environment: str | None, *, put: tuple[str, Any], drop: str | None) -> Edit:
+    return _edit_all(path, environment, [_Change(put[0], put[1], drop)])
+
+
+def _edit_all(path: Path, environment: str | None, changes: Sequence[_Change]) -> Edit:
     if environment is not None and environment not in ENVIRONMENTS:
         raise ValueError(f"environment {environment!r}: allowed are {', '.join(ENVIRONMENTS)}")
     document, before = _read(path)
-    wanted = _wanted(document.data, environment, put, drop)
-    if document.data == wanted:
+    data, after = document.data, before
+    for change in changes:
+        wanted = _wanted(data, environment, (change.key, change.value), change.drop)
+        if data != wanted:
+            after = _Text(after).changed(environment, (change.key, change.value), change.drop)
+        data = wanted
+    if after == before:
         return Edit(path, before, before)
-    after = _Text(before).changed(environment, put, drop)
     check = Document(document.file)
     read_text(after, check)
-    if check.problems or check.data != wanted:
-        fix = f"set {put[0]} by hand{f' under environments.{environment}' if environment else ''}"
-        raise CatalogError([Problem(document.file, 1, put[0], "the file's form is too unusual to be edited", fix=fix)])
+    if check.problems or check.data != data:
+        named = " and ".join(change.key for change in changes)
+        fix = f"set {named} by hand{f' under environments.{environment}' if environment else ''}"
+        message = "the file's form is too unusual to be edited"
+        raise CatalogError([Problem(document.file, 1, changes[0].key, message, fix=fix)])
     return Edit(path, before, after)
 
 
@@ -135,8 +177,10 @@ class _Text:
         present = [key.value for key, _ in section.value]
         if put[0] in present and drop in present:
             return _Text(self.without(section, drop)).changed(environment, put, None)
-        replaced = put[0] if put[0] in present else drop
-        return self.with_entry(section, replaced, _inline(dict([put]))[1:-1])
+        entry = _inline(dict([put]))[1:-1]
+        if put[0] == "keep" and "keep" not in present and "stable" in present and not section.flow_style:
+            return self.after(section, present.index("stable"), entry)
+        return self.with_entry(section, put[0] if put[0] in present else drop, entry)
 
     def section(self, environment: str | None) -> MappingNode | None:
         if environment is None:
@@ -174,7 +218,11 @@ class _Text:
         return self.sliced(place, place, f"{entry}{self.newline}{self.newline}")
 
     def after_last(self, mapping: MappingNode, entry: str) -> str:
-        line_end = self.text.find("\n", self.end_of(*mapping.value[-1]))
+        return self.after(mapping, -1, entry)
+
+    def after(self, mapping: MappingNode, index: int, entry: str) -> str:
+        """`entry` on a line of its own below an entry of a block."""
+        line_end = self.text.find("\n", self.end_of(*mapping.value[index]))
         indent = " " * mapping.start_mark.column
         if line_end < 0:
             return f"{self.text}{self.newline}{indent}{entry}{self.newline}"

@@ -10,7 +10,19 @@ from importlib.metadata import version
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.cli import catalog, cloud, model, policies, predict, predictions, recover, rehearse, rehearse_layers
+from infra.cli import (
+    catalog,
+    cloud,
+    model,
+    policies,
+    predict,
+    predictions,
+    recover,
+    rehearse,
+    rehearse_layers,
+    release,
+    release_status,
+)
 from infra.cli.arguments import AnyArgument
 from infra.cli.output import console, document, fail
 
@@ -32,6 +44,8 @@ app.command("rehearse-down")(rehearse_layers.rehearse_down)
 app.command("recover")(recover.recover)
 app.command("predict", cls=AnyArgument)(predict.predict)
 app.add_typer(cloud.app, name="cloud")
+for part in (release.app, release_status.app):
+    model.app.add_typer(part)  # without a name: its commands are those of `model`
 app.add_typer(model.app, name="model")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(predictions.app, name="predictions")

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import typer
 from mainstage_runtime.record import pii_action
-from rich.console import Group
 from rich.table import Table
 
 from infra import settings
@@ -19,7 +18,6 @@ from infra.catalog import Model, load_catalog, record_signature
 from infra.cli import common
 from infra.cli.output import emit, note, say, working
 from infra.cli.screen import as_text
-from infra.front_door import model_urls
 from infra.registry import status as live
 from infra.registry.infer import infer
 from infra.registry.push import Pushed, push
@@ -268,40 +266,6 @@ def _card_table(card: dict[str, Any]) -> Table:
 def _field(field: Mapping[str, Any]) -> str:
     stored = {"keep": "", "hash": " (personal data: logged as a hash)", "drop": " (personal data: not logged)"}
     return f"{field['name']}: {field['type']}{stored[pii_action(field)]}"
-
-
-@app.command("status")
-def status(
-    name: Annotated[str | None, typer.Argument(help="Default: every model of the catalog.", show_default=False)] = None,
-    target: common.TargetOption = None,
-    profile: common.ProfileOption = None,
-    as_json: common.JsonOption = False,
-) -> None:
-    """What the catalog asks for beside what really serves: versions, instances, guard alarms, the address to ask."""
-    where = common.target(target, profile, as_json=as_json)
-    catalog = load_catalog(common.root(), where.environment).models
-    names = [name] if name else sorted(catalog)
-    if name and name not in catalog:
-        model_named(name, where.environment)
-    urls = model_urls(where, names)
-    found = [live.status(where, catalog[each], urls.get(each, "")) for each in names]
-    emit(found, as_json=as_json, render=_status_table)
-
-
-def _status_table(found: list[live.ModelStatus]) -> Group:
-    table = Table("model", "asked", "live", "endpoint", "instances", "guard alarms", box=None, header_style="bold")
-    colours = {"InService": "green", "Failed": "red", "not created": "yellow"}
-    for each in found:
-        state = as_text(each.endpoint_status, colours.get(each.endpoint_status, "cyan"))
-        serving = ", ".join(f"{v.version} ({v.traffic_percent:g} %)" for v in each.variants) or "nothing"
-        instances = ", ".join(f"{v.instances} of {v.desired_instances}" for v in each.variants) or "-"
-        table.add_row(each.model, each.asked, as_text(serving), state, instances, as_text(each.alarms_text))
-        if each.failure_reason:
-            table.add_row("", "", as_text(each.failure_reason, "red"))
-    addresses = [as_text(f"{each.model}: POST {each.url}") for each in found if each.url]
-    for line in addresses:
-        line.no_wrap, line.overflow = True, "ignore"  # an address that is broken can't be pasted
-    return Group(table, *([""] if addresses else []), *addresses)
 
 
 def model_named(name: str, environment: str) -> Model:

@@ -79,13 +79,17 @@ class Registry:
         return [Version(model, number, self.card(model, number)) for number in self.numbers(model)]
 
     def card(self, model: str, number: int) -> dict[str, Any] | None:
+        body = self.read(model, number, CARD_NAME)
+        return None if body is None else json.loads(body)
+
+    def read(self, model: str, number: int, name: str) -> bytes | None:
+        """An object of a version; None when it is not there."""
         try:
-            body = self._s3.get_object(Bucket=self.bucket, Key=self.key(model, number, CARD_NAME))["Body"].read()
+            return self._s3.get_object(Bucket=self.bucket, Key=self.key(model, number, name))["Body"].read()
         except ClientError as error:
             if error.response["Error"]["Code"] in GONE:
                 return None
             raise
-        return json.loads(body)
 
     def archive_sha256(self, model: str, number: int) -> str | None:
         """The archive's SHA-256 as its push recorded it; None when there is no such archive."""
@@ -104,8 +108,12 @@ class Registry:
 
     def put_card(self, model: str, number: int, card: dict[str, Any]) -> bool:
         """Writes the card of a version once. False: it has one."""
-        body = json.dumps(card, indent=2, sort_keys=True, ensure_ascii=False).encode()
-        return self._put(model, number, CARD_NAME, body, "application/json", {})
+        return self.put_json(model, number, CARD_NAME, card)
+
+    def put_json(self, model: str, number: int, name: str, value: dict[str, Any]) -> bool:
+        """Writes an object of a version once. False: it has one of that name."""
+        body = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False).encode()
+        return self._put(model, number, name, body, "application/json", {})
 
     def _put(self, model: str, number: int, name: str, body: Any, content_type: str, metadata: dict[str, str]) -> bool:
         try:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra import settings
 from infra.catalog import Catalog, Model
+from infra.registry.approval import Approved
 from infra.registry.archive import ARCHIVE_NAME
 from infra.registry.push import push
 from infra.registry.registry import Registry
 from infra.registry.target import Target
 from infra.rehearsal import child
+from infra.rehearsal.approving import approve_as_colleague
 from infra.rehearsal.cloud.model_host import PresetEnvironments
 from infra.rehearsal.progress import Progress, Tell
 
@@ -35,6 +38,8 @@ class Registering:
     environments: PresetEnvironments
     scratch: Path
     tell: Tell = lambda _: None
+    approve: bool = False
+    """Whether a played colleague approves what is pushed (mainstage:approval)."""
 
     def train(self, model: Model, folder: Path) -> Path:
         """Runs the folder's train.py with the image's Python. Returns what is to be pushed: without a train.py, the
@@ -55,12 +60,24 @@ class Registering:
             raise TrainingFailed(f"{script}: ended with {done.returncode} and wrote no {ARCHIVE_NAME}\n{tail}")
         return output
 
-    def register(self, model: Model, source: Path, target: Target) -> None:
-        """Registers the version that the catalog asks for, and those it keeps, from the one folder there is."""
+    def register(self, model: Model, source: Path, target: Target) -> list[Approved]:
+        """Registers the version that the catalog asks for, and those it keeps, from the one folder there is. Returns
+        the approvals that were played."""
         self.tell(Progress("registering", model.model))
         registry = Registry.of(target)
+        approved = []
         for number in (*model.keep_versions, model.stable):
-            push(model, source, registry, environments=self.environments, number=number)
+            done = push(model, source, registry, environments=self.environments, number=number)
+            if self.approve and done.new:
+                approved.append(approve_as_colleague(target, model.model, done.version))
+        return approved
+
+
+def approval_required(root: Path, environment: str) -> bool:
+    """Whether the environment's settings ask for approvals."""
+    stack = f"models-{environment}"
+    config = settings.stack_config(settings.stack_file(root, stack), root)
+    return settings.load_models(config, stack, root).approval.required
 
 
 def served(catalog: Catalog) -> list[Model]:

@@ -21,6 +21,7 @@ from infra.front_door import FrontDoor
 from infra.layers.names import endpoint_name
 from infra.policy_check import Policing
 from infra.program import program_for
+from infra.registry.approval import Approved
 from infra.registry.archive import FolderError
 from infra.registry.target import Target
 from infra.rehearsal import page, pointer, traffic
@@ -33,7 +34,7 @@ from infra.rehearsal.engine import Engine, Event, Result
 from infra.rehearsal.log_check import check_log
 from infra.rehearsal.progress import Progress, Tell
 from infra.rehearsal.provider import AwsProvider
-from infra.rehearsal.registering import Registering, TrainingFailed, folder_of, served
+from infra.rehearsal.registering import Registering, TrainingFailed, approval_required, folder_of, served
 from infra.rehearsal.report import Refusal, Report, ResourceLine, StackReport
 
 STATE_FILE = "state.json"
@@ -112,7 +113,12 @@ class Rehearsal:
                 self.tell(Progress("environments", f"Python and packages of {preset} (the first time about a minute)"))
                 runtime = self.environments.ensure(preset)
                 self.report.differences += [f"{preset}: {line}" for line in runtime.differences]
-        registering = Registering(self.environments, self.folder / "trained", self.tell)
+        registering = Registering(
+            self.environments,
+            self.folder / "trained",
+            self.tell,
+            approve=approval_required(self.root, self.options.environment),
+        )
         with self._phase("training"):
             sources = {model.model: self._train(registering, model, folders[model.model]) for model in models}
         with self._phase("cloud"):
@@ -129,7 +135,7 @@ class Rehearsal:
         with self._phase("registering"):
             for model in list(models):
                 try:
-                    registering.register(model, sources[model.model], self.target)
+                    self._tell_approved(registering.register(model, sources[model.model], self.target))
                 except (CheckFailed, FolderError, BadArchive) as refusal:
                     models.remove(model)
                     catalog = catalog.with_awaiting(model.model)
@@ -206,6 +212,14 @@ class Rehearsal:
             return registering.train(model, folder)
         except TrainingFailed as error:
             raise RehearsalError(str(error)) from error
+
+    def _tell_approved(self, approved: list[Approved]) -> None:
+        for each in approved:
+            given = each.approval
+            self.report.played.append(
+                f"who approves a version: {each.model} version {given.version} was approved as {given.approved_by}; "
+                "nobody was asked"
+            )
 
     def _up(self, layer: str, catalog: Catalog) -> None:
         stack = f"{layer}-{self.options.environment}"

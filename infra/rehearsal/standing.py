@@ -20,7 +20,7 @@ from infra.rehearsal.disk import naming_it
 from infra.rehearsal.progress import Progress, Tell
 from infra.rehearsal.pulumi_cli import told
 from infra.rehearsal.pulumi_cli.cli import Cli, find
-from infra.rehearsal.registering import Registering, folder_of, served
+from infra.rehearsal.registering import Registering, approval_required, folder_of, served
 from infra.rehearsal.update import check_registered
 from infra.settings.load import stack_file
 
@@ -144,7 +144,12 @@ def _register(running: Running, models: list[Model], tell: Tell) -> list[str]:
     """Registers the versions that the catalog asks for and the registry has not; those without a folder here are told
     by `check_registered`."""
     registry = Registry.of(running.target)
-    registering = Registering(PresetEnvironments(running.root / ".mainstage" / "environments"), _trained(running), tell)
+    registering = Registering(
+        PresetEnvironments(running.root / ".mainstage" / "environments"),
+        _trained(running),
+        tell,
+        approve=approval_required(running.root, running.environment),
+    )
     registered = []
     for model in models:
         wanted = (*model.keep_versions, model.stable)
@@ -152,8 +157,14 @@ def _register(running: Running, models: list[Model], tell: Tell) -> list[str]:
         folder = folder_of(running.root, model.model)
         if not missing or folder is None:
             continue
-        registering.register(model, registering.train(model, folder), running.target)
-        registered += [f"{model.model} {number}" for number in missing]
+        approved = registering.register(model, registering.train(model, folder), running.target)
+        played = {each.approval.version: each.approval.approved_by for each in approved}
+        registered += [
+            f"{model.model} {number}"
+            + (f" (approved as {played[number]}, who is played: nobody was asked)" if number in played else "")
+            for number in missing
+            if number is not None
+        ]
     return registered
 
 

@@ -388,6 +388,18 @@ class PredictionLogSettings(Section):
     )
 
 
+class ApprovalSettings(Section):
+    """Who lets a version be released."""
+
+    required: bool = Field(
+        default=False,
+        description=(
+            "true or false: whether a version is released only after somebody else than who pushed it has approved it "
+            "(mainstage model approve). Default: false"
+        ),
+    )
+
+
 class ModelsSettings(LayerSettings):
     """The models layer: endpoints and what hangs on them."""
 
@@ -404,6 +416,10 @@ class ModelsSettings(LayerSettings):
     prediction_log: PredictionLogSettings = Field(
         default_factory=PredictionLogSettings,
         description="a mapping: how predictions are logged and queried. Default: all defaults",
+    )
+    approval: ApprovalSettings = Field(
+        default_factory=ApprovalSettings,
+        description="a mapping: who lets a version be released. Default: nobody is asked",
     )
 
     @classmethod

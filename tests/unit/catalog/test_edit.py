@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from infra.catalog import CatalogError, load_catalog, set_awaiting, set_keep, set_stable
+from infra.catalog import CatalogError, load_catalog, set_awaiting, set_keep, set_stable, set_versions
 
 HEAD = """\
 # yaml-language-server: $schema=../../docs/schemas/model.schema.json
@@ -166,3 +166,50 @@ def test_the_committed_files_can_be_edited_in_any_order(
         assert (model.stable, model.keep_versions, model.awaiting) == (version, tuple(kept), False)
     assert [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip().startswith("#")] == comments
     path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("stable: 6  # since May\n", "stable: 7  # since May\nkeep: [6]\n"),
+        ("keep: [5] # of April\nstable: 6\n", "keep: [6] # of April\nstable: 7\n"),
+        ("stable: 6\nkeep:\n  - 5\n", "stable: 7\nkeep: [6]\n"),
+        ("stable: 7\nkeep:\n  - 6  # fine as it is\n", "stable: 7\nkeep:\n  - 6  # fine as it is\n"),
+        ("stable: 7\nkeep: [{version: 6}]\n", "stable: 7\nkeep: [{version: 6}]\n"),
+        ("awaiting: true\n", "stable: 7\nkeep: [6]\n"),
+    ],
+)
+def test_stable_and_kept_versions_change_together(path: Path, before: str, after: str) -> None:
+    write(path, HEAD + before + TAIL)
+    set_versions(path, 7, [6]).write()
+    assert path.read_text() == HEAD + after + TAIL
+    model = load_catalog(path.parents[2], "dev").models["iris"]
+    assert (model.stable, model.keep_versions) == (7, (6,))
+    assert not set_versions(path, 7, [6]).changes
+
+
+def test_no_kept_version_is_written_only_where_it_says_something(path: Path) -> None:
+    write(path, HEAD + "stable: 1\n" + TAIL)
+    set_versions(path, 2, []).write()
+    assert path.read_text() == HEAD + "stable: 2\n" + TAIL
+    write(path, HEAD + "stable: 2\nkeep: [1]\n" + TAIL)
+    set_versions(path, 1, [], "prod").write()
+    assert path.read_text().endswith(
+        TAIL + "environments:\n  prod: {stable: 1, keep: []}\n"
+    ) or path.read_text().endswith(TAIL + "environments:\n  prod: {keep: [], stable: 1}\n")
+    assert load_catalog(path.parents[2], "prod").models["iris"].keep == ()
+    assert load_catalog(path.parents[2], "dev").models["iris"].keep_versions == (1,)
+
+
+def test_a_kept_version_may_be_of_another_runtime(path: Path) -> None:
+    write(path, HEAD + "stable: 6\n" + TAIL)
+    set_versions(path, 7, [{"version": 6, "runtime": "sklearn-1.4-2"}, 5]).write()
+    assert "keep: [{version: 6, runtime: sklearn-1.4-2}, 5]\n" in path.read_text()
+
+
+def test_a_change_of_versions_is_refused_whole(path: Path) -> None:
+    text = HEAD + "stable: 1\n" + TAIL + "environments:\n  dev: &same {stable: 1}\n  prod: *same\n"
+    write(path, text)
+    with pytest.raises(CatalogError, match=r"fix: set stable and keep by hand under environments\.prod"):
+        set_versions(path, 2, [1], "prod")
+    assert path.read_text() == text

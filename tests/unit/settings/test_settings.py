@@ -111,6 +111,9 @@ def test_environments_differ_where_they_should(root: Path) -> None:
     assert {
         name: (each.prediction_log.buffer_seconds, each.prediction_log.scan_limit_mib) for name, each in models.items()
     } == {"dev": (60, 1024), "staging": (60, 10_240), "prod": (60, 102_400)}
+    assert {name: each.approval.required for name, each in models.items()} == {
+        "dev": False, "staging": False, "prod": True,
+    }  # fmt: skip
     for name in ENVIRONMENTS:
         assert (platform[name].account_id, platform[name].region) == (models[name].account_id, models[name].region)
     assert len({each.account_id for each in platform.values()}) == 3

@@ -1,0 +1,204 @@
+"""The guard alarms of an endpoint that is moved by a command: what they watch, and whether a deployment obeys them."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+from mainstage._release_rules import Deployment
+from mainstage.guard_alarms import guard_alarm_names
+from mainstage_runtime.release_history import ROLLED_BACK, ReleaseEvent, moment
+
+from infra.catalog import Model, Rollout
+from infra.registry.target import Target
+from infra.releases.live import CHANGING, Live, caller, serving
+from infra.releases.past import history_of
+from infra.releases.words import ReleaseError, command, release_command
+
+_SETTINGS = (
+    "AlarmName",
+    "AlarmDescription",
+    "ActionsEnabled",
+    "OKActions",
+    "AlarmActions",
+    "InsufficientDataActions",
+    "MetricName",
+    "Namespace",
+    "Statistic",
+    "ExtendedStatistic",
+    "Dimensions",
+    "Period",
+    "Unit",
+    "EvaluationPeriods",
+    "DatapointsToAlarm",
+    "Threshold",
+    "ComparisonOperator",
+    "TreatMissingData",
+    "EvaluateLowSampleCountPercentile",
+    "Metrics",
+    "ThresholdMetricId",
+)
+"""What DescribeAlarms tells and PutMetricAlarm takes; an update overwrites all of it, and keeps tags and state.
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html"""
+
+_CONFIGURATION = (
+    "ProductionVariants",
+    "DataCaptureConfig",
+    "KmsKeyId",
+    "AsyncInferenceConfig",
+    "ExplainerConfig",
+    "ShadowProductionVariants",
+    "ExecutionRoleArn",
+    "VpcConfig",
+    "EnableNetworkIsolation",
+    "MetricsConfig",
+)
+
+
+def deployment_config(endpoint: str, rollout: Rollout) -> dict[str, Any]:
+    """What UpdateEndpoint is told for a rollout of the catalog: the same as the program declares, guards among it."""
+    given: dict[str, Any] = {"strategy": rollout.strategy, "bake_minutes": rollout.bake_minutes}
+    if rollout.percent is not None:
+        given["percent"] = rollout.percent
+    return _cased(Deployment(**given).block(list(guard_alarm_names(endpoint).values())))
+
+
+def _cased(value: Any) -> Any:
+    """`wait_interval_in_seconds` as the API writes it."""
+    if isinstance(value, Mapping):
+        return {"".join(part.capitalize() for part in key.split("_")): _cased(each) for key, each in value.items()}
+    return [_cased(each) for each in value] if isinstance(value, list) else value
+
+
+def watching(alarm: Mapping[str, Any], configuration: str) -> dict[str, Any]:
+    """The alarm's settings, watching the fleet of `configuration`. Pure."""
+    settings = {key: copy.deepcopy(alarm[key]) for key in _SETTINGS if alarm.get(key) not in (None, [])}
+    metrics = [query["MetricStat"]["Metric"] for query in settings.get("Metrics", ()) if "MetricStat" in query]
+    for metric in (settings, *metrics):
+        for dimension in metric.get("Dimensions", ()):
+            if dimension["Name"] == "EndpointConfigName":
+                dimension["Value"] = configuration
+    return settings
+
+
+def point_guards(target: Target, endpoint: str, configuration: str) -> list[str]:
+    """Makes the guards watch the fleet of `configuration`, as a release by the program does before it begins, and takes
+    those that still ring for another fleet out of ALARM: SageMaker would end the deployment at once. Returns the names
+    of those.
+
+    Raises ReleaseError when a guard is missing.
+    """
+    cloudwatch = target.client("cloudwatch")
+    names = list(guard_alarm_names(endpoint).values())
+    found = {each["AlarmName"]: each for each in cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]}
+    if missing := [name for name in names if name not in found]:
+        raise ReleaseError(
+            f"{endpoint} has no alarm {', '.join(missing)}: nothing would watch it; bring it up first: "
+            f"{release_command(target)}"
+        )
+    rang = []
+    for name in names:
+        wanted = watching(found[name], configuration)
+        if wanted != watching(found[name], ""):  # an alarm without that dimension watches all fleets
+            before = {key: found[name].get(key) for key in wanted}
+            if wanted != before:
+                cloudwatch.put_metric_alarm(**wanted)
+        if found[name]["StateValue"] == "ALARM":
+            told = f"the guards watch {configuration} from now on; by {caller(target)}"
+            cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason=told)
+            rang.append(name)
+    return rang
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What restoring an endpoint's guards did."""
+
+    model: str
+    endpoint: str
+    configuration: str
+    """The configuration that is deployed once more, under the guards."""
+    serves: str
+    changed: bool
+    """False: the guards were among the rollback alarms already."""
+    copied_from: str = ""
+    """The configuration that `configuration` is a copy of; empty when the live one was taken as it is."""
+
+
+def unguarded(found: Live) -> list[str]:
+    """The guards that the last deployment of an endpoint was not told of."""
+    return [name for name in guard_alarm_names(found.endpoint).values() if name not in found.rollback_alarms]
+
+
+def restore(target: Target, model: Model) -> Restored:
+    """Deploys once more what serves, with the catalog's rollout and our rollback alarms. What serves stays as it is.
+
+    Raises ReleaseError when a deployment is under way or the alarms are not there.
+    """
+    found = serving(target, model.model)
+    if found.pending is not None or found.status in CHANGING:
+        again = command(target, "status", model.model, "--watch")
+        raise ReleaseError(f"{found.endpoint} is {found.status}: wait until it is done ({again}), then again")
+    if not unguarded(found):
+        return Restored(model.model, found.endpoint, found.configuration, found.serves, changed=False)
+    point_guards(target, found.endpoint, found.configuration)
+    deployment = deployment_config(found.endpoint, model.rollout)
+    try:
+        _update(target, found.endpoint, found.configuration, deployment)
+    except ClientError as refusal:
+        # The reference says of UpdateEndpoint: "To update an endpoint, you must create a new EndpointConfig". Whether
+        # the live one's name is refused is unconfirmed; a copy of it is taken in any case.
+        if refusal.response["Error"]["Code"] != "ValidationException":
+            raise
+        copied = _copied(target, found)
+        point_guards(target, found.endpoint, copied)
+        _update(target, found.endpoint, copied, deployment)
+        _remember(target, found, copied)
+        return Restored(model.model, found.endpoint, copied, found.serves, True, copied_from=found.configuration)
+    return Restored(model.model, found.endpoint, found.configuration, found.serves, changed=True)
+
+
+def _update(target: Target, endpoint: str, configuration: str, deployment: Mapping[str, Any]) -> None:
+    target.client("sagemaker").update_endpoint(
+        EndpointName=endpoint,
+        EndpointConfigName=configuration,
+        RetainAllVariantProperties=True,  # left out, a scaled fleet starts again with its first instances
+        DeploymentConfig=deployment,
+    )
+
+
+def _copied(target: Target, found: Live) -> str:
+    """A copy of the live configuration, under a name of ours that says the same version."""
+    sagemaker = target.client("sagemaker")
+    told = sagemaker.describe_endpoint_config(EndpointConfigName=found.configuration)
+    number = "" if found.version is None else f"v{found.version}-"
+    name = f"{found.endpoint}-{number}{hashlib.sha256(f'{found.configuration} guarded'.encode()).hexdigest()[:8]}"
+    tags = sagemaker.list_tags(ResourceArn=told["EndpointConfigArn"])["Tags"]
+    try:
+        sagemaker.create_endpoint_config(
+            EndpointConfigName=name, Tags=tags, **{key: told[key] for key in _CONFIGURATION if key in told}
+        )
+    except ClientError as error:
+        if "already existing" not in str(error):
+            raise
+    return name
+
+
+def _remember(target: Target, found: Live, copied: str) -> None:
+    history_of(target, found.model).add(
+        ReleaseEvent(
+            at=moment(),
+            kind=ROLLED_BACK,
+            endpoint=found.endpoint,
+            model=found.model,
+            configuration=found.configuration,
+            version=None,  # the version is not moved away from
+            serves=copied,
+            by=caller(target),
+            reason="restore-guards: a copy of what served, so that our rollback alarms watch it",
+        )
+    )

@@ -1,0 +1,101 @@
+"""The history of a model's releases, for commands: read from the registry's bucket, and added to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from mainstage_runtime.release_history import (
+    RETRY,
+    UNASKED,
+    ReleaseEvent,
+    ReleaseHistory,
+    blocked,
+    expected_configurations,
+    moment,
+)
+
+from infra.layers.names import endpoint_name
+from infra.registry.registry import Registry
+from infra.registry.target import Target
+from infra.releases.live import Live, caller, live
+from infra.releases.words import ReleaseError
+
+
+def history_of(target: Target, model: str) -> ReleaseHistory:
+    """The history in the target's registry. Raises RegistryError when the platform is not up there."""
+    bucket = Registry.of(target).bucket
+    return ReleaseHistory(target.client("s3"), bucket, endpoint_name(target.environment, model))
+
+
+def blocked_versions(events: Sequence[ReleaseEvent]) -> dict[int, ReleaseEvent]:
+    """Every version that `up` refuses, with what ended it, lowest first."""
+    numbers = sorted({event.version for event in events if event.version is not None})
+    return {number: found for number in numbers if (found := blocked(events, number)) is not None}
+
+
+def is_unasked(found: Live | None, events: Sequence[ReleaseEvent]) -> bool:
+    """Whether the endpoint serves, at rest, a configuration that nobody asked for here."""
+    expected = expected_configurations(events)
+    return found is not None and found.pending is None and bool(expected) and found.configuration not in expected
+
+
+def retry(target: Target, model: str, version: int, reason: str) -> tuple[ReleaseEvent, bool]:
+    """Allows a version to be released again, or over a configuration that nobody asked for: (the event, whether it is
+    new).
+
+    Raises ReleaseError when neither stands in its way, or no reason is given.
+    """
+    if not reason.strip():
+        raise ReleaseError("--reason is empty: say why it will go well this time; it stands in the history")
+    history = history_of(target, model)
+    events = history.events()
+    ended, found = blocked(events, version), live(target, model)
+    unasked = is_unasked(found, events)
+    if ended is None and not unasked:
+        allowed = [event for event in events if event.kind == RETRY and event.version == version]
+        if allowed:
+            return allowed[-1], False
+        told = ", ".join(map(str, blocked_versions(events))) or "none"
+        raise ReleaseError(
+            f"{model}: version {version} was not taken back in {target}, so there is nothing to allow; versions that "
+            f"were: {told}"
+        )
+    by = caller(target)
+    event = ReleaseEvent(
+        at=moment(),
+        kind=RETRY,
+        endpoint=endpoint_name(target.environment, model),
+        model=model,
+        configuration=ended.configuration if ended is not None else "",
+        version=version,
+        serves=found.configuration if found is not None else None,
+        by=by,
+        reason=reason.strip(),
+    )
+    if unasked and found is not None and not _told(events, found.configuration):
+        # A retry accepts what the history tells as unasked.
+        history.add(
+            replace(
+                event,
+                kind=UNASKED,
+                configuration=found.configuration,
+                version=found.version,
+                reason="found by mainstage model retry",
+            )
+        )
+        event = replace(event, at=moment(datetime.now(UTC) + timedelta(milliseconds=1)))  # it comes after
+    history.add(event)
+    return event, True
+
+
+def _told(events: Sequence[ReleaseEvent], configuration: str) -> bool:
+    """Whether the latest thing told of is that this configuration serves unasked."""
+    latest = [event for event in events if event.kind == UNASKED]
+    return (
+        bool(latest)
+        and latest[-1].configuration == configuration
+        and events.index(latest[-1])
+        > max((index for index, event in enumerate(events) if event.kind == RETRY), default=-1)
+    )

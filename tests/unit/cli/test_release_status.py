@@ -1,0 +1,292 @@
+"""`mainstage model status|history|clean`: what a person sees of a release, and what may be deleted."""
+
+# ruff: noqa: E501 -- messages stand here as they are printed
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from cli import TARGET, Ended, runner
+from mainstage_runtime.release_history import RELEASED, RETRY, STARTED, TAKEN_BACK, AlarmSeen, ReleaseEvent
+from release_world import API, ENDPOINT, World, configuration, refused
+from release_world import STARTED as BEGAN
+
+from infra.cli import common, release_status
+
+Run = Callable[..., Ended]
+HOSTILE = "[red]x[/b]\x1b[2J"
+SHOWN = r"[red]x[/b]\x1b[2J"
+URL = f"{API}/v1/models/iris/predictions"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    world = World(tmp_path)
+    world.write("stable: 6\nkeep: [5]\n")
+    world.serve(6)
+    world.models += [each.replace("0000000a", "0000000b") for each in (configuration(6), configuration(5))]
+    world.configs[configuration(5)] = "ml.m5.large"
+    return world
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], world: World) -> Run:
+    monkeypatch.setattr(common, "root", lambda: world.root)
+    return runner(monkeypatch, capsys, world.clients)
+
+
+def event(kind: str, version: int, *, at: str = "12:30:00", serves: int | None = None, **more: object) -> ReleaseEvent:
+    return ReleaseEvent(
+        at=f"2026-11-21T{at}.000Z",
+        kind=kind,
+        endpoint=ENDPOINT,
+        model="iris",
+        configuration=configuration(version),
+        version=version,
+        serves=configuration(serves) if serves else None,
+        by="arn:aws:iam::111111111111:user/ann",
+        **more,  # pyright: ignore[reportArgumentType] -- of the event's fields
+    )
+
+
+ALARM = AlarmSeen(name=f"{ENDPOINT}-guard-errors", window="2 of 3 minutes above 0.01", value_told="0.05")
+
+
+def lines(ended: Ended) -> list[str]:
+    assert (ended.code, ended.err) == (0, ""), ended
+    return [line.rstrip() for line in ended.out.splitlines()[1:]]
+
+
+def test_what_serves_as_asked_needs_no_more_words(run: Run) -> None:
+    head, row, empty, address = lines(run("model", "status", "iris"))
+    assert head.split() == ["model", "asked", "live", "endpoint", "instances", "guard", "alarms"]
+    assert row.split() == ["iris", "version", "6", "6", "(100", "%)", "InService", "2", "of", "2", "7", "OK"]
+    assert (empty, address) == ("", f"iris: POST {URL}")
+
+
+def test_a_script_reads_the_same(run: Run, world: World) -> None:
+    told = json.loads(run("model", "status", "--json").out)[0]
+    assert (told["model"], told["url"], told["leftovers"]) == ("iris", URL, [])
+    assert told["release"] == {
+        "model": "iris",
+        "asked": {"dev": "version 6", "staging": "version 6", "prod": "version 6"},
+        "serves": "version 6",
+        "agrees": True,
+        "deployment": None,
+        "unguarded": [],
+        "unasked": False,
+        "last_verdict": None,
+        "blocked": {},
+        "history_problem": "",
+        "advice": [],
+    }
+    world.routes = []
+    assert json.loads(run("model", "status", "iris", "--json").out)[0]["url"] == ""
+    world.readable = False
+    assert json.loads(run("model", "status", "iris", "--json").out)[0]["url"] == ""
+
+
+def test_an_address_or_a_command_is_never_broken(run: Run, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.serve(5)
+    monkeypatch.setenv("COLUMNS", "40")
+    told = lines(run("model", "status", "iris"))
+    assert told[-1] == f"iris: POST {URL}"
+    assert "iris: version 6 is asked for, version 5 serves: mainstage up --env dev" in told
+
+
+def test_an_endpoint_that_failed_says_why_and_how_to_be_rid_of_it(run: Run, world: World) -> None:
+    world.serve(6, status="Failed")
+    assert world.endpoint is not None
+    world.endpoint |= {"FailureReason": HOSTILE, "ProductionVariants": []}
+    told = lines(run("model", "status", "iris"))
+    assert told[2].strip() == SHOWN
+    assert f"iris: left over: endpoint {ENDPOINT}: its first release never came into service ({SHOWN})" in told
+    assert "iris: to delete what is left over: mainstage model clean iris --yes" in told
+
+
+def test_a_model_that_is_not_there_yet(run: Run, world: World) -> None:
+    world.endpoint = None
+    told = lines(run("model", "status", "iris"))
+    assert told[1].split()[:6] == ["iris", "version", "6", "nothing", "not", "created"]
+    assert "iris: version 6 is asked for, nothing serves: mainstage up --env dev" in told
+    world.write("awaiting: true\n")
+    assert lines(run("model", "status", "iris"))[1].split()[:2] == ["iris", "awaiting"]
+
+
+def test_a_release_under_way_shows_its_traffic_by_fleet(run: Run, world: World) -> None:
+    world.write("stable: 7\nkeep: [6]\n")
+    world.bake(7)
+    told = lines(run("model", "status", "iris"))
+    assert told[3:6] == [
+        "iris: version 7 is being released since 2026-11-21 12:00:00 UTC (Baking): 50 % first, the rest after 10 minutes",
+        "iris: traffic: CloudWatch has counted no request of this deployment yet, and AWS tells no shares",
+        "iris: to take it back: mainstage model abort iris",
+    ]
+    minutes = [BEGAN + timedelta(minutes=each) for each in (1, 2, 3, 4)]
+    world.counted = [
+        {"Id": "old0", "Timestamps": minutes, "Values": [900.0, 60.0, 60.0, 60.0]},
+        {"Id": "new0", "Timestamps": minutes[1:], "Values": [20.0, 20.0, 20.0]},
+    ]
+    assert lines(run("model", "status", "iris"))[4] == (
+        "iris: traffic: version 6 75 % (old fleet), version 7 25 % (new fleet); counted from Invocations by configuration over "
+        "the last 3 minutes told"
+    )
+    deployment = json.loads(run("model", "status", "iris", "--json").out)[0]["release"]["deployment"]
+    assert [(each["fleet"], each["requests"], each["percent"]) for each in deployment["shares"]] == [
+        ("old", 180.0, 75.0),
+        ("new", 60.0, 25.0),
+    ]
+    assert world.endpoint is not None
+    world.endpoint["EndpointStatus"] = "RollingBack"
+    assert "iris: version 7 is being taken back; version 6 serves" in lines(run("model", "status", "iris"))
+
+
+def test_what_was_taken_back_is_told_with_its_alarm(run: Run, world: World) -> None:
+    world.write("stable: 7\nkeep: [6]\n")
+    world.history.add(event(TAKEN_BACK, 5, at="11:00:00", serves=6))
+    world.history.add(event(STARTED, 7, at="12:00:00", serves=6))
+    world.history.add(event(TAKEN_BACK, 7, serves=6, alarm=ALARM, requests=1200))
+    told = lines(run("model", "status", "iris"))
+    assert told[3] == (
+        "iris: version 7 was taken back on 2026-11-21 12:30:00 UTC (alarm dev-iris-guard-errors, 2 of 3 minutes above 0.01; "
+        "1,200 requests to the new fleet), and up refuses it. mainstage model rollback iris asks for what serves; a new "
+        "version is promoted; or mainstage model retry iris --reason WHY"
+    )
+    assert "iris: last verdict: version 7 taken back by dev-iris-guard-errors, 2026-11-21 12:30:00 UTC" in told
+    assert "iris: refused by up until allowed again: version 5" in told
+    world.history.add(event(RETRY, 7, at="12:40:00", serves=6, reason="again"))
+    told = lines(run("model", "status", "iris"))
+    assert told[3] == "iris: version 7 is asked for, version 6 serves: mainstage up --env dev"
+
+
+def test_what_nobody_asked_for_and_missing_guards_are_told(run: Run, world: World) -> None:
+    world.history.add(event(RELEASED, 6))
+    world.serve(5, guarded=False)
+    told = lines(run("model", "status", "iris"))
+    assert told[3:5] == [
+        f"iris: version 5 ({configuration(5)}) serves and nobody asked for it here: somebody moved the endpoint by hand, and up "
+        "refuses to go over it. mainstage model rollback iris asks for what serves; mainstage model retry iris --reason WHY "
+        "lets up release the catalog's",
+        "iris: the last update was made without our rollback alarms (7 of them are missing), and up releases nothing unguarded: "
+        "mainstage model restore-guards iris",
+    ]
+
+
+def test_versions_that_differ_by_environment_are_told(run: Run, world: World) -> None:
+    world.write("stable: 6\n", "environments:\n  prod: {stable: 4}\n")
+    told = lines(run("model", "status", "iris"))
+    assert "iris: asked for: dev version 6, staging version 6, prod version 4" in told
+
+
+def test_a_history_that_may_not_be_read_is_told(run: Run, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def get_object(**_: object) -> None:
+        raise refused("AccessDenied", "no", "GetObject")
+
+    world.history.add(event(RELEASED, 6))
+    monkeypatch.setattr(world, "get_object", get_object)
+    told = lines(run("model", "status", "iris"))
+    assert told[3] == (
+        "iris: the history of releases cannot be read, so what was taken back is not known: An error occurred (AccessDenied) "
+        "when calling the GetObject operation: no"
+    )
+
+
+def test_watching_draws_again_until_stopped(run: Run, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+
+    def sleep(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(release_status.time, "sleep", sleep)
+    ended = run("model", "status", "iris", "--watch", "--every", "2")
+    assert (ended.code, ended.err, looks) == (0, "", [2.0, 2.0])
+    assert ended.out.count("7 OK") == 2
+    assert ended.out.count("by this machine's clock; Ctrl-C ends") == 2
+    assert run("model", "status", "iris", "--watch", "--json").code == 1
+
+
+# history
+
+
+def test_the_history_is_told_newest_first(run: Run, world: World) -> None:
+    assert lines(run("model", "history", "iris")) == ["iris: nothing was released here yet"]
+    world.history.add(event(STARTED, 7, at="12:00:00", serves=6))
+    world.history.add(event(TAKEN_BACK, 7, serves=6, alarm=ALARM, requests=1200, reason=HOSTILE))
+    told = lines(run("model", "history", "iris"))
+    text = "\n".join(told)
+    assert "dev-iris-guard-errors" in text
+    assert SHOWN in text
+    assert text.index("taken back") < text.index("began")
+    newest = json.loads(run("model", "history", "iris", "--limit", "1", "--json").out)
+    assert [(each["kind"], each["version"], each["requests"]) for each in newest] == [("taken_back", 7, 1200)]
+    assert lines(run("model", "history", "iris", "--limit", "1"))[-1] == "1 older: --limit 2"
+
+
+def test_the_history_of_no_model(run: Run) -> None:
+    ended = run("model", "history", "isis")
+    assert ended.code == 1
+    assert "model 'isis' is not in the catalog" in ended.err
+
+
+# clean
+
+
+def test_what_is_asked_for_kept_or_serves_is_not_left_over(run: Run, world: World) -> None:
+    assert lines(run("model", "clean")) == ["nothing is left over"]
+    world.serve(4)
+    world.bake(6)
+    assert lines(run("model", "clean", "--yes")) == ["nothing is left over"]
+    assert world.calls == []
+
+
+def test_what_is_left_over_is_told_then_deleted(run: Run, world: World) -> None:
+    world.configs[configuration(3)] = "ml.m5.large"
+    world.configs["dev-iris-two-v3-0000000a"] = "ml.m5.large"
+    world.models.append("dev-iris-v3-0000000b")
+    why = "version 3 is neither asked for nor kept, and does not serve"
+    assert lines(run("model", "clean", "iris")) == [
+        f"endpoint configuration dev-iris-v3-0000000a: {why}",
+        f"model dev-iris-v3-0000000b: {why}",
+        "2 of these would be deleted with --yes",
+    ]
+    assert world.calls == []
+    assert lines(run("model", "clean", "iris", "--yes")) == [
+        "deleted endpoint configuration dev-iris-v3-0000000a",
+        "deleted model dev-iris-v3-0000000b",
+        "done",
+    ]
+    assert world.calls == [
+        ("delete_endpoint_config", {"EndpointConfigName": "dev-iris-v3-0000000a"}),
+        ("delete_model", {"ModelName": "dev-iris-v3-0000000b"}),
+    ]
+    told = json.loads(run("model", "clean", "iris", "--json").out)
+    assert ([each["name"] for each in told["found"]], told["deleted"]) == (
+        ["dev-iris-v3-0000000a", "dev-iris-v3-0000000b"], [],
+    )  # fmt: skip
+
+
+def test_an_endpoint_of_no_model_is_shown_and_deleted_only_when_it_never_served(run: Run, world: World) -> None:
+    arn = "arn:aws:sagemaker:eu-west-1:111111111111:endpoint/dev-old"
+    world.others = [{"EndpointName": "dev-old", "EndpointArn": arn, "EndpointStatus": "InService"}]
+    told = lines(run("model", "status"))
+    assert told[2].split() == ["old", "not", "in", "the", "catalog", "nothing", "InService", "-", "none"]
+    assert "old: to delete it: aws sagemaker delete-endpoint --endpoint-name dev-old" in told
+    assert lines(run("model", "clean", "--yes"))[-1] == (
+        "stays: endpoint dev-old: it is InService, and no file in stacks/models names its model; look at it before it goes"
+    )
+    world.others[0]["EndpointStatus"] = "Failed"
+    assert lines(run("model", "clean", "--yes")) == ["deleted endpoint dev-old", "done"]
+    assert world.calls == [("delete_endpoint", {"EndpointName": "dev-old"})]
+    world.tags = {}  # somebody else's
+    assert lines(run("model", "clean")) == ["nothing is left over"]
+
+
+def test_the_target_is_told(run: Run) -> None:
+    for command in (["status"], ["history", "iris"], ["clean"]):
+        assert run("model", *command).out.splitlines()[0] == f"target: {TARGET}"
