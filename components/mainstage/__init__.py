@@ -31,8 +31,10 @@ from .sagemaker_endpoint import (
     SageMakerEndpointArgs,
 )
 from .secure_bucket import SecureBucket, SecureBucketArgs
+from .service_alarms import AlarmLimitsArgs, ServiceAlarms, ServiceAlarmsArgs
 
 __all__ = [
+    "AlarmLimitsArgs",
     "AutoscalingArgs",
     "CapacityArgs",
     "Dashboard",
@@ -75,6 +77,8 @@ __all__ = [
     "SageMakerEndpointArgs",
     "SecureBucket",
     "SecureBucketArgs",
+    "ServiceAlarms",
+    "ServiceAlarmsArgs",
     "SignatureArgs",
     "SignatureFieldArgs",
     "SloArgs",

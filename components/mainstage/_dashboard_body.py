@@ -13,6 +13,7 @@ from ._log_names import LogNames
 from ._policy import Text
 from .guard_alarms import METRIC_NAMESPACE, RUNBOOK_SLUGS, SAGEMAKER_NAMESPACE
 from .prediction_queries import NAMED_QUERIES
+from .service_alarms import RELEASE_RUNBOOK, SERVICE_RUNBOOK_SLUGS
 
 WIDTH = 24
 """Columns of a dashboard's grid."""
@@ -52,6 +53,8 @@ class ShownModel:
     """None: the model awaits its first version."""
     configurations: Mapping[str, Text] = field(default_factory=dict)
     """Endpoint configuration of each version."""
+    alarm_names: Sequence[str] = ()
+    """Alarms beside the guards and those of the log."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +110,7 @@ def excess(body: Mapping[str, Any]) -> Optional[str]:
 
 
 def _platform_rows(shown: Shown, api: ShownApi) -> Iterator[list[dict[str, Any]]]:
-    yield [_text(f"# Mainstage: {len(shown.models)} models behind one front door\n\n{_runbooks(shown)}", height=4)]
+    yield [_text(f"# Mainstage: {len(shown.models)} models behind one front door\n\n{_runbooks(shown)}", height=5)]
     if shown.models:
         yield from _alarms(shown, "Alarms", [name for model in shown.models for name in _alarm_names(model)])
     of_api = {"ApiId": api.api_id, "Stage": api.stage_name}
@@ -164,10 +167,11 @@ def _platform_rows(shown: Shown, api: ShownApi) -> Iterator[list[dict[str, Any]]
 
 def _model_rows(shown: Shown) -> Iterator[list[dict[str, Any]]]:
     for model in shown.models:
-        yield [_text(_heading(shown, model), height=6)]
+        yield [_text(_heading(shown, model), height=7)]
         yield from _alarms(shown, f"Alarms of {model.model}", _alarm_names(model))
         yield _traffic(shown, model)
         if model.endpoint is not None:
+            yield _release(shown, model, model.endpoint)
             yield _latency(shown, model, model.endpoint)
             yield _serving(shown, model.endpoint)
         yield _log_intake(shown, model)
@@ -190,6 +194,27 @@ def _traffic(shown: Shown, model: ShownModel) -> list[dict[str, Any]]:
             _line("AWS/Lambda", "ConcurrentExecutions", of_function, "Maximum", "at once"),
             _line("AWS/Lambda", "Errors", of_function, "Sum", "errors"),
             _line("AWS/Lambda", "Throttles", of_function, "Sum", "throttled"),
+        ),
+    ]
+
+
+def _release(shown: Shown, model: ShownModel, endpoint: Endpoint) -> list[dict[str, Any]]:
+    """A release as it happens: whose the traffic is, and which fleet fails."""
+    variant = _of_variant(endpoint)
+    fleets = [
+        (f"v{version}", {**variant, "EndpointConfigName": name}) for version, name in model.configurations.items()
+    ] or [("all", variant)]
+    return [
+        _graph(
+            shown,
+            "Traffic by version",
+            *(_line(SAGEMAKER_NAMESPACE, "Invocations", fleet, "Sum", label) for label, fleet in fleets),
+            stacked=True,
+        ),
+        _graph(
+            shown,
+            "Calls without an answer by version",
+            *(_line(SAGEMAKER_NAMESPACE, "InvocationModelErrors", fleet, "Sum", label) for label, fleet in fleets),
         ),
     ]
 
@@ -318,13 +343,15 @@ def _heading(shown: Shown, model: ShownModel) -> str:
 
 
 def _runbooks(shown: Shown) -> str:
-    slugs = dict.fromkeys((*RUNBOOK_SLUGS.values(), *LOG_RUNBOOK_SLUGS.values()))
+    slugs = dict.fromkeys(
+        (RELEASE_RUNBOOK, *SERVICE_RUNBOOK_SLUGS.values(), *RUNBOOK_SLUGS.values(), *LOG_RUNBOOK_SLUGS.values())
+    )
     return "Runbooks: " + ", ".join(f"[{slug}]({shown.runbook_base_url}/{slug}.md)" for slug in slugs)
 
 
 def _alarm_names(model: ShownModel) -> list[str]:
     guards = model.endpoint.guard_alarm_names.values() if model.endpoint is not None else ()
-    return [*guards, *log_alarm_names(model.log.log_name).values()]
+    return [*model.alarm_names, *guards, *log_alarm_names(model.log.log_name).values()]
 
 
 # -- widgets ---------------------------------------------------------------------------------------------------------
@@ -341,7 +368,7 @@ def _alarms(shown: Shown, title: str, names: Sequence[str]) -> Iterator[list[dic
         yield [{"type": "alarm", "height": 3, "properties": {"title": title, "alarms": arns}}]
 
 
-def _graph(shown: Shown, title: str, *lines: Metric) -> dict[str, Any]:
+def _graph(shown: Shown, title: str, *lines: Metric, stacked: bool = False) -> dict[str, Any]:
     return {
         "type": "metric",
         "height": _HEIGHT,
@@ -349,7 +376,7 @@ def _graph(shown: Shown, title: str, *lines: Metric) -> dict[str, Any]:
             "title": title,
             "region": shown.region,
             "view": "timeSeries",
-            "stacked": False,
+            "stacked": stacked,
             "period": _PERIOD,
             "metrics": list(lines),
             "yAxis": {"left": {"min": 0, "showUnits": False}, "right": {"min": 0, "showUnits": False}},

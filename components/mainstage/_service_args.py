@@ -21,6 +21,7 @@ from .model_registry import archive_key
 from .model_route import ModelRouteArgs, read_body_limit, read_deadline, read_pseudonym_key
 from .prediction_log import PredictionLogArgs, read_log_sizes
 from .runtime_presets import PRESETS, RuntimePreset, container_environment, image_uri, repository_arn
+from .service_alarms import AlarmLimitsArgs, Limits, ServiceAlarmsArgs, read_limits
 
 BACKENDS = ("sagemaker",)
 """Back ends that this release of the library carries."""
@@ -87,6 +88,8 @@ class ModelServiceArgs(AccountArgs):
     """What the model runs on."""
     slo: SloArgs
     """What clients are promised: the guards' limits."""
+    alarms: NotRequired[AlarmLimitsArgs]
+    """Limits of what a person is told beside the promise. Omitted: all left out."""
     signature: SignatureArgs
     """What a request and an answer look like: requests are held against it, and logged in its columns."""
     front_door: FrontDoorIdentity
@@ -141,6 +144,10 @@ class Resolved:
     workgroup_name: str
     endpoint: SageMakerEndpointArgs
     log: PredictionLogArgs
+    limits: Limits
+    """Of what a person is told."""
+    alarms: dict[str, Any]
+    """Those of the alarms but `identity` and `log`, which the other parts hand out."""
     route: dict[str, Any]
     """Those of the route but `endpoint`, `configurations` and `log`, which the other parts hand out."""
     runbook_base_url: str
@@ -149,6 +156,10 @@ class Resolved:
     def route_args(self, **handed_out: Any) -> ModelRouteArgs:
         """The route's arguments, with what the other parts hand out."""
         return cast(ModelRouteArgs, self.route | handed_out)
+
+    def alarms_args(self, **handed_out: Any) -> ServiceAlarmsArgs:
+        """The alarms' arguments, with what the other parts hand out."""
+        return cast(ServiceAlarmsArgs, self.alarms | handed_out)
 
 
 # Passed on to the endpoint under the same name, and checked there.
@@ -165,6 +176,9 @@ _PASSED_ON = (
     "log_retention_days",
     "deletion_protection",
 )
+
+# Whom alarms tell, and where their runbooks are.
+_TOLD = ("page_topic_arn", "ticket_topic_arn", "runbook_base_url")
 
 # Passed on to the log and the route under the same name.
 _COMMON = ("kms_key_arn", "permissions_boundary_arn", "deletion_protection")
@@ -226,6 +240,10 @@ def resolve(name: str, args: ModelServiceArgs) -> Resolved:
     log = {**common, "log_name": log_name, "workgroup_name": f"mainstage-{log_name}", **_read_log(reader)}
     route = {**common, "route_name": log_name, "environment_label": reader.raw("environment_label")}
     route |= _read_route(reader)
+    limits = read_limits(reader.section("alarms", AlarmLimitsArgs))
+    alarms = {field: endpoint.get(field) for field in (*_TOLD, "slo", "instance_type", "tags")}
+    if reader.has("alarms"):
+        alarms["limits"] = reader.raw("alarms")
     _refuse_what_the_endpoint_refuses(reader, f"{name}-endpoint", endpoint)
     reader.finish()
     return Resolved(
@@ -235,6 +253,8 @@ def resolve(name: str, args: ModelServiceArgs) -> Resolved:
         workgroup_name=log["workgroup_name"],
         endpoint=cast(SageMakerEndpointArgs, endpoint),
         log=cast(PredictionLogArgs, log),
+        limits=limits,
+        alarms=alarms,
         route=route,
         runbook_base_url=endpoint["runbook_base_url"],
         preset=preset,
@@ -254,7 +274,7 @@ def _read_log_name(reader: Reader, model: str) -> str:
 def _read_log(reader: Reader) -> dict[str, Any]:
     """What the log takes and nobody else does."""
     section = reader.section("prediction_log", LogStorageArgs)
-    topics = {field: reader.raw(field) for field in ("page_topic_arn", "ticket_topic_arn", "runbook_base_url")}
+    topics = {field: reader.raw(field) for field in _TOLD}
     if section is None:
         return topics
     section.text("bucket_name", BUCKET_NAME)

@@ -49,6 +49,8 @@ class DashboardModelArgs(TypedDict):
     configurations: NotRequired[dict[str, pulumi.Input[str]]]
     """Endpoint configuration of each version that is declared, by version: latency is shown for each. Omitted: for all
     versions as one."""
+    alarm_names: NotRequired[list[str]]
+    """Names of its alarms beside the endpoint's guards and the log's. Omitted: none."""
 
 
 class DashboardArgs(AccountArgs):
@@ -99,6 +101,7 @@ def _model(reader: Reader) -> ShownModel:
         function_name=reader.plain("function_name", FUNCTION_NAME),
         workgroup_name=reader.plain("workgroup_name", _WORKGROUP_NAME),
         endpoint=endpoint,
+        alarm_names=reader.plain_list("alarm_names", _ALARM_NAME, default=()),
         configurations=dict(sorted(configurations.items(), key=lambda item: (len(item[0]), item[0]))),
     )
 

@@ -1,14 +1,12 @@
 """GuardAlarms: what a rollback obeys. Seven metric alarms whose names are fixed from the endpoint's first day.
 
 SageMaker takes a release back when one of them goes into ALARM. Their names never change, because a changed set of
-rollback
-alarms replaces the live endpoint (provider reference, aws:sagemaker/endpoint). `front-door-p99` is fed by the model's
-front door (ModelRoute). An alarm that nothing feeds yet, as `drift` without a monitor, is notBreaching, so it exists
-from the first version on without ever firing.
+rollback alarms replaces the live endpoint (provider reference, aws:sagemaker/endpoint). `front-door-p99` is fed by the
+model's front door (ModelRoute). An alarm that nothing feeds yet, as `drift` without a monitor, is notBreaching, so it
+exists from the first version on without ever firing.
 
-They watch the fleet of one endpoint configuration, the one that is being released: by endpoint and variant alone
-the old and
-the new fleet are mixed, and 5 % errors on a canary of 10 % would show as 0.5 %.
+They watch the fleet of one endpoint configuration, the one that is being released: by endpoint and variant alone the
+old and the new fleet are mixed, and 5 % errors on a canary of 10 % would show as 0.5 %.
 """
 
 from collections.abc import Mapping
@@ -30,6 +28,10 @@ SAGEMAKER_NAMESPACE = "AWS/SageMaker"
 
 GUARDS = ("errors", "p95", "p99", "front-door-p99", "drift", "confidence", "stop")
 """What the seven guards are called. The order is the order in the endpoint's rollback configuration."""
+
+PAGING_GUARDS = ("drift", "confidence")
+"""Guards that wake a person. Nobody else tells of these two; of a release that was taken back the watch does, and of a
+service that fails its clients the composite of ServiceAlarms (docs/decisions/0010)."""
 
 RUNBOOK_SLUGS: Mapping[str, str] = MappingProxyType(
     {
@@ -107,9 +109,10 @@ class GuardAlarmsArgs(TypedDict):
     slo: SloArgs
     """What the endpoint promises."""
     page_topic_arn: pulumi.Input[str]
-    """Topic that wakes a person: every guard but `stop` publishes there, when it fires and when it is over."""
+    """Topic that wakes a person: `drift` and `confidence` publish there, when they fire and when it is over."""
     ticket_topic_arn: pulumi.Input[str]
-    """Topic that waits for the morning: `stop` publishes there, for a person has raised it."""
+    """Topic that waits for the morning: all others publish there. Who is woken for a release that was taken back, or
+    for a service that is bad, is told by ReleaseWatch and ServiceAlarms, once."""
     runbook_base_url: str
     """Where the runbooks are read. Each alarm's description ends in `<runbook_base_url>/<slug>.md`."""
     tags: NotRequired[dict[str, pulumi.Input[str]]]
@@ -117,7 +120,9 @@ class GuardAlarmsArgs(TypedDict):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Slo:
+class Slo:
+    """A checked `SloArgs`."""
+
     p95_ms: float
     p99_ms: float
     error_ratio: float
@@ -131,7 +136,7 @@ class _Slo:
 class _Resolved:
     endpoint_name: str
     dimensions: dict[str, pulumi.Input[str]]
-    slo: _Slo
+    slo: Slo
     page_topic_arn: pulumi.Input[str]
     ticket_topic_arn: pulumi.Input[str]
     runbook_base_url: str
@@ -145,10 +150,10 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.h
 _ALARM_NAME = Pattern(r".+", "a name of the resource, up to 255 characters", maximum=255)
 
 
-def read_slo(reader: Optional[Reader]) -> _Slo:
+def read_slo(reader: Optional[Reader]) -> Slo:
     """Reads `slo`; the numbers of a missing section are never used, for `finish` raises."""
     if reader is None:
-        return _Slo(
+        return Slo(
             p95_ms=1,
             p99_ms=1,
             error_ratio=1,
@@ -164,7 +169,7 @@ def read_slo(reader: Optional[Reader]) -> _Slo:
         reader.refuse("error_ratio", error_ratio, "above 0 and below 1", "0.01 is one failed request in a hundred")
     if reader.has("p95_ms") and p95_ms > p99_ms:
         reader.refuse("p95_ms", p95_ms, f"up to p99_ms ({number_text(p99_ms)})", "lower p95_ms or raise p99_ms")
-    return _Slo(
+    return Slo(
         p95_ms=p95_ms,
         p99_ms=p99_ms,
         error_ratio=error_ratio,
@@ -353,7 +358,7 @@ class GuardAlarms(pulumi.ComponentResource):
         return self._alarms
 
     def _alarm(self, name: str, guard: str, resolved: _Resolved) -> "aws.cloudwatch.MetricAlarm":
-        topic = resolved.ticket_topic_arn if guard == "stop" else resolved.page_topic_arn
+        topic = resolved.page_topic_arn if guard in PAGING_GUARDS else resolved.ticket_topic_arn
         runbook = f"{resolved.runbook_base_url}/{RUNBOOK_SLUGS[guard]}.md"
         return aws.cloudwatch.MetricAlarm(
             f"{name}-{guard}",

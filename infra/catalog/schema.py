@@ -185,6 +185,24 @@ class Slo(Section):
         lt=1,
         description="the share of requests that may fail, above 0 and below 1. Default: 0.01, one in a hundred",
     )
+    minimum_requests: int = Field(
+        default=20,
+        ge=1,
+        le=1_000_000,
+        description=(
+            "requests below which the share that failed says nothing: in a minute for the guards, in a window for the "
+            "page. A release that got fewer in every minute is called unproven. Default: 20"
+        ),
+    )
+    front_door_p99_ms: float | None = Field(
+        default=None,
+        gt=0,
+        le=_LONGEST_ANSWER_MS,
+        description=(
+            "99 of 100 answers leave the front door within, in milliseconds, up to 60000. Not below p99_ms. "
+            "Default: p99_ms and 250"
+        ),
+    )
 
     @classmethod
     def rules(cls, values: Mapping[str, Any]) -> Iterator[Finding]:
@@ -196,6 +214,50 @@ class Slo(Section):
                 f"up to {number_text(p99)}",
                 fix="lower p95_ms or raise p99_ms",
             )
+        door = values.get("front_door_p99_ms")
+        if door is not None and p99 is not None and door < p99:
+            yield Finding(
+                ("front_door_p99_ms",),
+                f"is below p99_ms ({number_text(p99)}), and the front door waits for the model",
+                f"{number_text(p99)} or more",
+                fix="raise it, or lower p99_ms",
+            )
+
+
+class Alarms(Section):
+    """What a person is told, where the promise to clients gives no limit."""
+
+    requests_per_hour_at_least: int | None = Field(
+        default=None,
+        ge=1,
+        description=(
+            "fewer requests in an hour wake a person: clients stopped asking, or cannot ask. An hour without any is "
+            "too few, so set it once clients ask. Default: null, not watched"
+        ),
+    )
+    cpu_percent: float = Field(
+        default=85,
+        ge=1,
+        le=100,
+        description=(
+            "a ticket when the busiest instance uses more of its processors for ten minutes, in percent of all its "
+            "vCPUs, 1 to 100. Default: 85"
+        ),
+    )
+    memory_percent: float = Field(
+        default=90,
+        ge=1,
+        le=100,
+        description=(
+            "a ticket when the busiest instance uses more of its memory for ten minutes, in percent, 1 to 100. "
+            "Default: 90"
+        ),
+    )
+    concurrent_requests_per_instance: int | None = Field(
+        default=None,
+        ge=1,
+        description=("a ticket when an instance has more requests at once for ten minutes. Default: null, not watched"),
+    )
 
 
 class FrontDoor(Section):
@@ -267,6 +329,9 @@ class EnvironmentOverlay(Section):
     slo: dict[str, Any] | None = Field(
         default=None, description="what clients are promised here, a mapping. Merged with the main part's"
     )
+    alarms: dict[str, Any] | None = Field(
+        default=None, description="what a person is told here, a mapping. Merged with the main part's"
+    )
     front_door: dict[str, Any] | None = Field(
         default=None, description="what clients may ask here, a mapping. Merged with the main part's"
     )
@@ -313,6 +378,10 @@ class Model(Section):
     )
     capacity: Capacity = Field(description="a mapping: what the model runs on")
     slo: Slo = Field(default=Slo(), description="a mapping: what clients are promised. Default: all defaults")
+    alarms: Alarms = Field(
+        default=Alarms(),
+        description="a mapping: what a person is told beside broken promises. Default: all defaults",
+    )
     front_door: FrontDoor = Field(
         default=FrontDoor(), description="a mapping: what clients may ask. Default: all defaults"
     )
@@ -387,6 +456,12 @@ def _deadline_findings(values: Mapping[str, Any]) -> Iterator[Finding]:
         if slo.p99_ms > LONGEST_DEADLINE_MS:
             allowed = f"up to {LONGEST_DEADLINE_MS}, and slo.p99_ms not above it"
         yield Finding(("front_door", "deadline_ms"), message, allowed, fix=fix)
+    late = slo.front_door_p99_ms if slo is not None else None
+    if front_door is not None and late is not None and late >= front_door.deadline_ms:
+        deadline = front_door.deadline_ms
+        message = f"is not below front_door.deadline_ms ({deadline}): no answer leaves later, so no alarm rings"
+        fix = "lower it, or raise front_door.deadline_ms"
+        yield Finding(("slo", "front_door_p99_ms"), message, f"below {deadline}", fix=fix)
 
 
 def _capture_findings(values: Mapping[str, Any]) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mainstage import (
+    AlarmLimitsArgs,
     AutoscalingArgs,
     CapacityArgs,
     Dashboard,
@@ -16,10 +17,12 @@ from mainstage import (
     ModelServiceArgs,
     SignatureArgs,
     SignatureFieldArgs,
+    SloArgs,
 )
 from mainstage import DeploymentArgs as RolloutArgs
 
-from infra.catalog import Autoscaling, Capacity, Catalog, KeptVersion, Model, Rollout, Signature, SignatureField
+from infra.catalog import Autoscaling, Capacity, Catalog, KeptVersion, Model, Rollout, Signature, SignatureField, Slo
+from infra.catalog.schema import Alarms
 from infra.layers.names import endpoint_name, platform_name
 from infra.layers.outputs import PlatformOutputs
 from infra.layers.provider import make_provider, with_provider
@@ -86,7 +89,8 @@ def service_args(model: Model, settings: ModelsSettings, platform: PlatformOutpu
         "runtime": model.runtime,
         "rollout": _rollout(model.rollout),
         "capacity": _capacity(model.capacity),
-        "slo": {"p95_ms": model.slo.p95_ms, "p99_ms": model.slo.p99_ms, "error_ratio": model.slo.error_ratio},
+        "slo": _slo(model.slo),
+        "alarms": _alarms(model.alarms),
         "environment_label": settings.environment,
         "signature": signature_args(model.signature),
         "front_door": front_door_identity(platform),
@@ -184,6 +188,27 @@ def _rollout(rollout: Rollout) -> RolloutArgs:
     args: RolloutArgs = {"strategy": rollout.strategy, "bake_minutes": rollout.bake_minutes}
     if rollout.percent is not None:
         args["percent"] = rollout.percent
+    return args
+
+
+def _slo(slo: Slo) -> SloArgs:
+    args: SloArgs = {
+        "p95_ms": slo.p95_ms,
+        "p99_ms": slo.p99_ms,
+        "error_ratio": slo.error_ratio,
+        "minimum_requests": slo.minimum_requests,
+    }
+    if slo.front_door_p99_ms is not None:
+        args["front_door_p99_ms"] = slo.front_door_p99_ms
+    return args
+
+
+def _alarms(alarms: Alarms) -> AlarmLimitsArgs:
+    args: AlarmLimitsArgs = {"cpu_percent": alarms.cpu_percent, "memory_percent": alarms.memory_percent}
+    if alarms.requests_per_hour_at_least is not None:
+        args["requests_per_hour_at_least"] = alarms.requests_per_hour_at_least
+    if alarms.concurrent_requests_per_instance is not None:
+        args["concurrent_requests_per_instance"] = alarms.concurrent_requests_per_instance
     return args
 
 

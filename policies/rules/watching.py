@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
-from .resource import UNKNOWN, Resource, Stack, get, items
+from .resource import UNKNOWN, Resource, Stack, get, items, kind_of
 from .rule import About, Problem, ResourceRule, StackRule, must_be
 
 _RUNBOOK = re.compile(r"\bRunbook: https://\S+")
@@ -13,6 +14,10 @@ _ALARMS = ("deploymentConfig", "autoRollbackConfiguration", "alarms")
 _FUNCTION = "aws:lambda/function:Function"
 _ENDPOINT = "aws:sagemaker/endpoint:Endpoint"
 _ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
+_COMPOSITE = "aws:cloudwatch/compositeAlarm:CompositeAlarm"
+_NAMES = {_ALARM: "name", _COMPOSITE: "alarmName"}
+_NAMED = re.compile(r"""ALARM\(\s*["']?([^"')]+?)["']?\s*\)""")
+"""The alarms in a composite's rule whose state ALARM counts."""
 _STREAM = "aws:kinesis/firehoseDeliveryStream:FirehoseDeliveryStream"
 
 
@@ -23,7 +28,7 @@ def _guarded(resource: Resource) -> Iterator[Problem]:
 
 
 def _guards_declared(stack: Stack) -> Iterator[Problem]:
-    names = {alarm.get("name") for alarm in stack.of_type(_ALARM, "aws:cloudwatch/compositeAlarm:CompositeAlarm")}
+    names = {alarm.get("name") for alarm in stack.of_type(_ALARM, _COMPOSITE)}
     if UNKNOWN in names:
         return
     for endpoint in stack.of_type(_ENDPOINT):
@@ -34,12 +39,24 @@ def _guards_declared(stack: Stack) -> Iterator[Problem]:
                 yield Problem(where, name, "the name of an alarm of this stack", urn=endpoint.urn)
 
 
-def _action(resource: Resource) -> Iterator[Problem]:
-    given = resource.get("alarmActions")
-    if given is not UNKNOWN and not items(given):
-        yield Problem("alarmActions", given, "the ARN of the page or the ticket topic")
-    if resource.get("actionsEnabled") is not None:
-        yield from must_be(resource, True, "actionsEnabled")
+def _action(stack: Stack) -> Iterator[Problem]:
+    """An alarm without an action of its own is heard through a composite alarm that names it and has one.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html
+    """
+    alarms = stack.of_type(_ALARM, _COMPOSITE)
+    rules = [alarm.get("alarmRule") for alarm in stack.of_type(_COMPOSITE) if items(alarm.get("alarmActions"))]
+    for alarm in alarms:
+        if alarm.get("actionsEnabled") is not None:
+            for problem in must_be(alarm, True, "actionsEnabled"):
+                yield replace(problem, urn=alarm.urn)
+        given, name = alarm.get("alarmActions"), alarm.get(_NAMES[kind_of(alarm.type)])
+        if given is UNKNOWN or items(given) or UNKNOWN in (name, *rules):
+            continue
+        named = [each.rpartition(":alarm:")[2] for rule in rules for each in _NAMED.findall(rule or "")]
+        if name not in named:
+            allowed = "the ARN of the page or the ticket topic, or a composite alarm with one that names this alarm"
+            yield Problem("alarmActions", given, allowed, urn=alarm.urn)
 
 
 def _runbook(resource: Resource) -> Iterator[Problem]:
@@ -110,14 +127,13 @@ RULES = (
         ),
         _guards_declared,
     ),
-    ResourceRule(
+    StackRule(
         About(
             "alarm-has-action",
-            "An alarm tells somebody: it has an action, and actions are enabled.",
+            "An alarm tells somebody: it, or a composite alarm that names it, has an action, and actions are enabled.",
             "An alarm that nobody hears is worse than none: people believe that they would be told.",
-            "set alarmActions to the pager's page or ticket topic",
+            "set alarmActions to the pager's page or ticket topic, or name the alarm in a composite alarm that has one",
         ),
-        (_ALARM, "aws:cloudwatch/compositeAlarm:CompositeAlarm"),
         _action,
     ),
     ResourceRule(
@@ -127,7 +143,7 @@ RULES = (
             "Whoever is woken at night has to know what to look at first, and what is safe to do.",
             "end alarmDescription in `Runbook: <address>`, and write the page under docs/runbooks",
         ),
-        (_ALARM, "aws:cloudwatch/compositeAlarm:CompositeAlarm"),
+        (_ALARM, _COMPOSITE),
         _runbook,
     ),
     StackRule(

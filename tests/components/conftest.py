@@ -139,6 +139,17 @@ COMPLETE: dict[str, dict[str, Any]] = {
         "ticket_topic_arn": TICKET,
         "runbook_base_url": RUNBOOKS,
     },
+    "ServiceAlarms": {
+        "identity": IDENTITY,
+        "slo": SLO,
+        "instance_type": "ml.m5.xlarge",
+        "log": LOG,
+        "limits": {"requests_per_hour_at_least": 60.0, "concurrent_requests_per_instance": 8.0},
+        "page_topic_arn": PAGE,
+        "ticket_topic_arn": TICKET,
+        "runbook_base_url": RUNBOOKS,
+        "tags": {"team": "ml"},
+    },
     "SageMakerEndpoint": {
         **ACCOUNT,
         "model_name": "iris",
@@ -186,6 +197,7 @@ COMPLETE: dict[str, dict[str, Any]] = {
                     "guard_alarm_names": {"errors": "dev-iris-guard-errors", "p99": "dev-iris-guard-p99"},
                 },
                 "configurations": {"10": "dev-iris-v10-4567cdef", "7": "dev-iris-v7-0123abcd"},
+                "alarm_names": ["dev-iris-page", "dev-iris-cpu"],
             }
         ],
         "runbook_base_url": RUNBOOKS,

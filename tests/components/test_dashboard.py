@@ -17,6 +17,7 @@ from mainstage._dashboard_body import WIDTH, named_metrics
 from mainstage._log_alarms import LOG_RUNBOOK_SLUGS
 from mainstage.guard_alarms import RUNBOOK_SLUGS
 from mainstage.prediction_queries import NAMED_QUERIES
+from mainstage.service_alarms import SERVICE_RUNBOOK_SLUGS
 
 from infra.rehearsal.cloud.dashboards import validate
 from infra.rehearsal.engine import Result, record
@@ -192,7 +193,8 @@ def test_alarms_are_those_of_endpoint_and_log(bodies: dict[str, dict[str, Any]])
         return [arn.removeprefix(prefix) for arn in widget["properties"]["alarms"]]
 
     logs = [f"log-{alarm}" for alarm in LOG_RUNBOOK_SLUGS]
-    iris = ["dev-iris-guard-errors", "dev-iris-guard-p99", *(f"dev-iris-{name}" for name in logs)]
+    first = ("page", "cpu", "guard-errors", "guard-p99")
+    iris = [f"dev-iris-{name}" for name in (*first, *logs)]
     fraud = [f"dev-fraud-{name}" for name in logs]
     assert alarms("model") == iris
     assert alarms("awaiting") == fraud
@@ -207,7 +209,8 @@ def test_an_alarm_widget_has_at_most_a_hundred(build: Build, args: Arguments) ->
 
 def test_the_text_links_every_runbook_and_names_every_query(bodies: dict[str, dict[str, Any]]) -> None:
     text = bodies["model"]["widgets"][0]["properties"]["markdown"]
-    for slug in {*RUNBOOK_SLUGS.values(), *LOG_RUNBOOK_SLUGS.values()}:
+    slugs = {*RUNBOOK_SLUGS.values(), *LOG_RUNBOOK_SLUGS.values(), *SERVICE_RUNBOOK_SLUGS.values()}
+    for slug in {*slugs, "release-rolled-back"}:
         assert f"[{slug}](https://example.com/runbooks/{slug}.md)" in text
     for slug in NAMED_QUERIES:
         assert f"`dev-iris-{slug}`" in text

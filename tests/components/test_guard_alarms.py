@@ -62,8 +62,8 @@ def test_latency_is_in_microseconds_and_of_the_new_fleet(
     assert alarm == {
         "name": f"iris-guard-{guard}",
         "actionsEnabled": True,
-        "alarmActions": [PAGE],
-        "okActions": [PAGE],
+        "alarmActions": [TICKET],
+        "okActions": [TICKET],
         "insufficientDataActions": [],
         "treatMissingData": "notBreaching",
         "tags": {},
@@ -106,7 +106,7 @@ def test_errors_are_a_ratio_with_a_minimum_of_requests(build: Build, inputs: Inp
 @pytest.mark.parametrize(
     ("guard", "metric", "threshold", "topic"),
     [
-        ("front-door-p99", "FrontDoorLatency", 1050, PAGE),
+        ("front-door-p99", "FrontDoorLatency", 1050, TICKET),
         ("drift", "DriftScore", 0.25, PAGE),
         ("confidence", "ConfidenceScore", 0.25, PAGE),
         ("stop", "StopRequested", 0, TICKET),

@@ -51,6 +51,7 @@ def test_everything_exported_is_a_component_or_its_arguments() -> None:
         "RoleBoundary",
         "SageMakerEndpoint",
         "SecureBucket",
+        "ServiceAlarms",
     ]
     others = set(mainstage.__all__) - set(COMPONENTS)
     assert all(name.endswith(("Args", "Identity")) for name in others)
@@ -94,6 +95,8 @@ def test_it_can_be_built_twice_in_one_stack(component: str, args: Arguments) -> 
                 guard: name.replace("iris", "other") for guard, name in identity["guard_alarm_names"].items()
             }
             changes["identity"] = identity
+        if component == "ServiceAlarms":
+            changes["identity"] = args(component)["identity"] | {"endpoint_name": "other"}
         if component == "ModelRoute":
             changes |= {"model": "other", "route_name": "prod-other"}
             changes["log"] = args(component)["log"] | {"log_name": "prod-other"}

@@ -19,6 +19,8 @@ from policies.rules.pinning import pinned
 from policies.rules.resource import environment_of, get
 from policies.rules.rule import message, shown
 
+COMPOSITE = "aws:cloudwatch/compositeAlarm:CompositeAlarm"
+
 
 def found(rule: str, looked_at: Resource | Stack) -> list[tuple[str, object]]:
     judging = rule_named(rule)
@@ -265,12 +267,34 @@ def test_an_old_name_of_a_type_escapes_no_rule() -> None:
 
 
 def test_alarms_made_of_alarms_are_alarms() -> None:
-    alarm = made("aws:cloudwatch/compositeAlarm:CompositeAlarm", {"alarmActions": [], "alarmDescription": "a"})
-    assert [name for name in ("alarm-has-action", "alarm-has-runbook") if found(name, alarm)] == [
-        "alarm-has-action",
-        "alarm-has-runbook",
-    ]
-    assert all(rule_named(name).applies_to(alarm.type) for name in ("alarm-has-action", "alarm-has-runbook"))  # pyright: ignore[reportAttributeAccessIssue]  # of resources
+    rule = rule_named("alarm-has-runbook")
+    assert isinstance(rule, ResourceRule)
+    alarm = made(COMPOSITE, {"alarmActions": [], "alarmDescription": "a", "alarmName": "page"})
+    assert rule.applies_to(alarm.type)
+    assert found("alarm-has-runbook", alarm) == [("alarmDescription", "a")]
+    assert found("alarm-has-action", Stack("models-prod", (alarm,))) == [("alarmActions", [])]
+
+
+@pytest.mark.parametrize(
+    ("rule", "heard"),
+    [
+        ('ALARM("part") OR ALARM(other)', True),
+        ("ALARM('part')", True),
+        ("ALARM( part ) AND NOT OK(other)", True),
+        ('ALARM("arn:aws:cloudwatch:eu-west-1:111111111111:alarm:part")', True),
+        (UNKNOWN, True),
+        ("OK(part)", False),
+        ('ALARM("part-two")', False),
+        (None, False),
+    ],
+)
+def test_an_alarm_is_heard_through_one_that_names_it(rule: object, heard: bool) -> None:
+    part = made("aws:cloudwatch/metricAlarm:MetricAlarm", {"name": "part", "alarmActions": []})
+    tells = {"alarmName": "page", "alarmRule": rule, "alarmActions": ["arn:aws:sns:eu-west-1:111111111111:page"]}
+    stack = Stack("models-prod", (part, made(COMPOSITE, tells)))
+    assert (found("alarm-has-action", stack) == []) is heard
+    silent = Stack("models-prod", (part, made(COMPOSITE, {**tells, "alarmActions": []})))
+    assert len(found("alarm-has-action", silent)) == 2
 
 
 def test_a_wildcard_of_one_character_is_one() -> None:

@@ -293,8 +293,6 @@ CASES = (
     Case("instance-limit", models("iris-endpoint-scaling-target"), "maxCapacity", 60),
     Case("endpoint-guarded", models("iris-endpoint-endpoint"), _ALARMS, []),
     Case("endpoint-guarded", models("iris-endpoint-endpoint"), "deploymentConfig", REMOVED, _ALARMS),
-    Case("alarm-has-action", models("iris-endpoint-guards-errors"), "alarmActions", []),
-    Case("alarm-has-action", models("iris-endpoint-guards-errors"), "actionsEnabled", False),
     Case("alarm-has-runbook", models("iris-endpoint-guards-errors"), "alarmDescription", "Errors. Runbook: ask Ann"),
     Case("alarm-has-runbook", models("iris-endpoint-guards-errors"), "alarmDescription", REMOVED),
     Case("image-pinned", models("iris-endpoint-model"), "primaryContainer.image", f"{_IMAGE}iris:latest"),
@@ -318,7 +316,11 @@ CASES = (
 _STREAM_NAME = "environment.variables.MAINSTAGE_STREAM_NAME"
 _ENDPOINT = "iris-endpoint-endpoint"
 
+_ERRORS = "iris-endpoint-guards-errors"
+
 STACK_CASES = (
+    StackCase("alarm-has-action", "models-prod", _ERRORS, _ERRORS, "alarmActions", [], "alarmActions", []),
+    StackCase("alarm-has-action", "models-prod", _ERRORS, _ERRORS, "actionsEnabled", False, "actionsEnabled", False),
     StackCase(
         "endpoint-guards-declared",
         "models-prod",

@@ -224,12 +224,12 @@ def test_every_problem_is_told_at_once(complain: Complain) -> None:
         "allowed: the share of requests captured, in percent, 0 to 100",
         'iris.yaml:22: tags.mainstage:layer: the prefix mainstage: is reserved; got "models"; fix: use a key of your own',
         'iris.yaml:23: environments.prod.owner: is the same in every environment; got "me"; '
-        "allowed: awaiting, stable, keep, rollout, capacity, slo, front_door, capture, tags; fix: set it in the main part",
+        "allowed: awaiting, stable, keep, rollout, capacity, slo, alarms, front_door, capture, tags; fix: set it in the main part",
         "iris.yaml:23: environments.prod.stabel: unknown field; got 3; did you mean stable?; "
-        "allowed: awaiting, stable, keep, rollout, capacity, slo, front_door, capture, tags; fix: rename it to stable",
+        "allowed: awaiting, stable, keep, rollout, capacity, slo, alarms, front_door, capture, tags; fix: rename it to stable",
         "iris.yaml:23: environments.production: unknown environment; got {}; did you mean prod?; allowed: dev, staging, prod",
         "iris.yaml:23: environments.staging: takes a mapping (key: value); got 4; "
-        "allowed: awaiting, stable, keep, rollout, capacity, slo, front_door, capture, tags",
+        "allowed: awaiting, stable, keep, rollout, capacity, slo, alarms, front_door, capture, tags",
     ]
 
 
@@ -269,6 +269,11 @@ def test_every_problem_is_told_at_once(complain: Complain) -> None:
         ("tags: {team: botany}", "front_door: {deadline_ms: 99}", "front_door.deadline_ms: must be greater than or equal to 100"),
         ("tags: {team: botany}", "front_door: {deadline_ms: 499}", "front_door.deadline_ms: is below slo.p99_ms (500): answers that keep the promise would be given up; got 499; allowed: 500 to 25000"),
         ("p99_ms: 500", "p99_ms: 40000", "front_door.deadline_ms: is below slo.p99_ms (40000)"),
+        ("error_ratio: 0.01", "minimum_requests: 0", "slo.minimum_requests: must be greater than or equal to 1"),
+        ("error_ratio: 0.01", "front_door_p99_ms: 499", "slo.front_door_p99_ms: is below p99_ms (500), and the front door waits for the model; got 499; allowed: 500 or more; fix: raise it, or lower p99_ms"),
+        ("error_ratio: 0.01", "front_door_p99_ms: 10000", "slo.front_door_p99_ms: is not below front_door.deadline_ms (10000): no answer leaves later, so no alarm rings; got 10000; allowed: below 10000; fix: lower it, or raise front_door.deadline_ms"),
+        ("tags: {team: botany}", "alarms: {cpu_percent: 101}", "alarms.cpu_percent: must be less than or equal to 100"),
+        ("tags: {team: botany}", "alarms: {requests_per_hour_at_least: 0}", "alarms.requests_per_hour_at_least: must be greater than or equal to 1"),
         ("tags: {team: botany}", "front_door: {maximum_body_kib: 2901}", "front_door.maximum_body_kib: Lambda takes 6 MB, and a quote in the body counts twice; got 2901; allowed: 1 to 2900"),
         ("tags: {team: botany}", "front_door: {maximum_body_kib: 0}", "front_door.maximum_body_kib: must be greater than or equal to 1"),
         ("tags: {team: botany}", "front_door: {timeout: 5}", "front_door.timeout: unknown field"),
