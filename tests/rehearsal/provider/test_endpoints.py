@@ -192,7 +192,8 @@ def test_first_release_that_never_serves_leaves_an_orphan_and_says_so(
 
 
 class Script:
-    """An account whose DescribeEndpoint plays states that this cloud never shows (roll-backs: another issue)."""
+    """An account whose DescribeEndpoint plays states in an order of its own. Roll-backs of the emulated cloud:
+    test_rollback_faces.py."""
 
     partition, account_id, region = "aws", ACCOUNT_ID, REGION
     settings = ProviderSettings()

@@ -122,12 +122,12 @@ class Stage:
         self.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=config, **options)
         return self.settled(name)
 
-    def settled(self, name: str = "e") -> dict[str, Any]:
-        """The endpoint's description once nothing is under way."""
+    def settled(self, name: str = "e", also: str = "") -> dict[str, Any]:
+        """The endpoint's description once nothing is under way; `also`: a status that is waited out as well."""
         deadline = time.monotonic() + 60
         while True:
             found = self.sagemaker.describe_endpoint(EndpointName=name)
-            if found["EndpointStatus"] not in ("Creating", "Updating"):
+            if found["EndpointStatus"] not in ("Creating", "Updating", also):
                 return found
             assert time.monotonic() < deadline, f"endpoint {name} is still {found['EndpointStatus']}"
             time.sleep(0.02)
