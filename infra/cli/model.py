@@ -71,7 +71,7 @@ def new(
         f"look through the signature in {os.path.relpath(made.catalog)} (pii: true for personal data), then record and "
         f"declare it: mainstage catalog record {name}; mainstage up --env dev",
         f"register it: mainstage model push {name} {where}",
-        f"serve it: in {os.path.relpath(made.catalog)} put `stable: 1` for `awaiting: true`; mainstage up --env dev",
+        f"serve it: mainstage model promote {name} 1; mainstage up --env dev",
         f"ask it: mainstage predict {name} '{made.sample_request}'",
     ]
     value = {"inference": made.inference, "catalog": made.catalog, "sample_request": made.sample_request, "next": steps}

@@ -202,7 +202,7 @@ def _history_table(name: str, events: Sequence[ReleaseEvent], all_of_them: int) 
     rows = [
         {
             "at": each.at[:19].replace("T", " "),
-            "what": KIND_WORDS[each.kind],
+            "what": each.kind,  # as runbooks and JSON name it
             "version": each.version,
             "serves": _served(each),
             "alarm": f"{each.alarm.name} ({each.alarm.window})" if each.alarm else None,

@@ -211,7 +211,7 @@ def render_catalog(
         lines.append(f"  confidence: {CONFIDENCE}")
     lines += [
         "",
-        "# Declared, not served yet. After `mainstage model push` put `stable: 1` in its place.",
+        "# Which version serves. `awaiting: true` is none yet; `mainstage model promote` puts one here.",
         "awaiting: true",
         "",
         "capacity:",

@@ -222,7 +222,7 @@ def test_the_history_is_told_newest_first(run: Run, world: World) -> None:
     text = "\n".join(told)
     assert "dev-iris-guard-errors" in text
     assert SHOWN in text
-    assert text.index("taken back") < text.index("began")
+    assert text.index("taken_back") < text.index("started")
     newest = json.loads(run("model", "history", "iris", "--limit", "1", "--json").out)
     assert [(each["kind"], each["version"], each["requests"]) for each in newest] == [("taken_back", 7, 1200)]
     assert lines(run("model", "history", "iris", "--limit", "1"))[-1] == "1 older: --limit 2"
