@@ -112,8 +112,9 @@ def operations_in(sources: Iterable[Path]) -> set[Operation]:
     methods: set[str] = set()
     for source in sources:
         tree = ast.parse(source.read_text(encoding="utf-8"))
-        # What is looked up in an answer (`answer["events"]`) names no service.
+        # What is looked up in an answer (`answer["events"]`) names no service, nor what a request is made of.
         keys = {id(node.slice) for node in ast.walk(tree) if isinstance(node, ast.Subscript)}
+        keys |= {id(key) for node in ast.walk(tree) if isinstance(node, ast.Dict) for key in node.keys}
         for node in ast.walk(tree):
             if id(node) in keys:
                 continue
