@@ -48,6 +48,7 @@ FUNCTIONS: Table = {
         {
             "architectures": "Configuration.Architectures",
             "code": At("Configuration.CodeSha256", asked=_code_sha256),
+            "deadLetterConfig.targetArn": "Configuration.DeadLetterConfig.TargetArn",
             "description": "Configuration.Description",
             "environment.variables": "Configuration.Environment.Variables",
             "handler": "Configuration.Handler",
