@@ -11,6 +11,7 @@ from infra.cli import common
 from infra.cli.output import console, emit, note, say
 from infra.cli.rehearse import Environment, environment_of, showing
 from infra.cli.screen import as_text
+from infra.rehearsal.cloud.pace import SERVED_MINUTE_SECONDS
 from infra.rehearsal.progress import Progress
 
 if TYPE_CHECKING:  # a second of imports: only when a command runs
@@ -27,6 +28,7 @@ def start(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="The AWS endpoint's port on 127.0.0.1. Default: a free one.")
     ] = 0,
+    minute_seconds: common.MinuteSecondsOption = SERVED_MINUTE_SECONDS,
     as_json: common.JsonOption = False,
 ) -> None:
     """Start the emulated cloud of an environment, in a process of its own, and say where it is."""
@@ -35,7 +37,7 @@ def start(
     asked = environment_of(environment)
     with showing() as tell:
         tell(Progress("cloud"))
-        running, started = cloud_control.start(common.root(), asked, port)
+        running, started = cloud_control.start(common.root(), asked, port, minute_seconds)
     if as_json:
         emit({**told(running), "started": started}, as_json=True, render=lambda _: None)
         return

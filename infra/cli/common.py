@@ -11,6 +11,12 @@ from infra.cli.output import say
 from infra.registry.target import Target, TargetError, resolve
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+MinuteSecondsOption = Annotated[
+    float,
+    typer.Option(
+        "--minute-seconds", min=0, help="Real seconds that a minute of the emulated cloud takes while a release waits."
+    ),
+]
 TargetOption = Annotated[
     str | None,
     typer.Option("--target", help="Where to act: rehearsal (the default when one is served), dev, staging or prod."),

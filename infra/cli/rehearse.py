@@ -24,6 +24,7 @@ from infra.cli import common
 from infra.cli.output import emit, errors, fail, say
 from infra.cli.screen import as_text, visible
 from infra.registry.target import ENVIRONMENTS, TargetError
+from infra.rehearsal.cloud.pace import SERVED_MINUTE_SECONDS
 from infra.rehearsal.progress import Progress, Tell
 
 if TYPE_CHECKING:  # the rest of a rehearsal takes a second to import: only when one runs
@@ -38,6 +39,7 @@ STEPS = {
     "models": "models layer",
     "predictions": "predictions",
     "log": "prediction log",
+    "drills": "drills",
 }
 
 
@@ -57,6 +59,7 @@ def rehearse(
     predictions: Annotated[
         int, typer.Option(min=1, max=1_000_000, help="Good predictions to send to each model.")
     ] = 2000,
+    minute_seconds: common.MinuteSecondsOption = SERVED_MINUTE_SECONDS,
     as_json: common.JsonOption = False,
 ) -> None:
     """Bring the platform up in an emulated AWS, serve the models for real, send them predictions. No account needed."""
@@ -71,6 +74,7 @@ def rehearse(
             rehearsal = open_until_the_end.enter_context(Rehearsal(options, tell))
             report = rehearsal.run()
         if serve:
+            rehearsal.cloud.pace.minute_seconds = minute_seconds
             rehearsal.publish()
         emit(report.as_dict() if as_json else report, as_json=as_json, render=lambda told: render(told, serve))
         for problem in report.problems:

@@ -20,6 +20,7 @@ from typing import Any, cast
 from infra import settings
 from infra.registry.target import Target
 from infra.rehearsal import pointer
+from infra.rehearsal.cloud.pace import SERVED_MINUTE_SECONDS
 from infra.rehearsal.pulumi_cli.cli import Cli
 from infra.rehearsal.pulumi_cli.environment import Emulated
 from infra.rehearsal.pulumi_cli.project import LAYERS, Project, make_project, project_at
@@ -123,8 +124,12 @@ def lives(running: Running) -> bool:
     return told is not None and told["pid"] == running.pid and _holds_lock(running.root)
 
 
-def start(root: Path, environment: str, port: int = 0) -> tuple[Running, bool]:
+def start(
+    root: Path, environment: str, port: int = 0, minute_seconds: float = SERVED_MINUTE_SECONDS
+) -> tuple[Running, bool]:
     """The cloud of `environment`, and whether it had to be started. Returns when it answers.
+
+    minute_seconds: how long a minute of its time takes while a release waits, in real seconds.
 
     Raises CloudError (another one runs, the port is in use, it did not come up), SettingsError (a broken stack file).
     """
@@ -141,7 +146,7 @@ def start(root: Path, environment: str, port: int = 0) -> tuple[Running, bool]:
             return running, False
         stack = f"platform-{environment}"
         settings.load_platform(settings.stack_config(stack_file(root, stack), root), stack, root)
-        return _running(root, _spawn(root, environment, port)), True
+        return _running(root, _spawn(root, environment, port, minute_seconds)), True
 
 
 def stop(root: Path) -> Running | None:
@@ -191,10 +196,11 @@ def checkpoint(running: Running, stack: str) -> dict[str, Any] | None:
         ) from None
 
 
-def _spawn(root: Path, environment: str, port: int) -> dict[str, Any]:
+def _spawn(root: Path, environment: str, port: int, minute_seconds: float) -> dict[str, Any]:
     log_file = root / LOG
     read_end, write_end = os.pipe()
     command = [sys.executable, "-m", "infra.rehearsal.cloud_process", "--root", str(root), "--env", environment]
+    command += ["--minute-seconds", str(minute_seconds)]
     with log_file.open("w", encoding="utf-8") as log, os.fdopen(read_end, encoding="utf-8") as answer:
         try:
             process = subprocess.Popen(

@@ -27,6 +27,7 @@ from infra.rehearsal import disk, pointer
 from infra.rehearsal.clients import clients_of
 from infra.rehearsal.cloud.cloud import Cloud
 from infra.rehearsal.cloud.iam.principals import OPERATOR_SECRET_ACCESS_KEY, new_operator_access_key_id
+from infra.rehearsal.cloud.pace import SERVED_MINUTE_SECONDS
 from infra.rehearsal.cloud_control import KIND, LOCK, PROJECT
 from infra.rehearsal.provider.served import ServedProvider
 from infra.settings.load import stack_file
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--env", required=True)
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--minute-seconds", type=float, default=SERVED_MINUTE_SECONDS)
     parser.add_argument("--ready", type=int, required=True)
     asked = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
@@ -51,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     code = 0
     with os.fdopen(asked.ready, "w", encoding="utf-8") as ready:
         try:
-            with running(asked.root, asked.env, asked.port) as told:
+            with running(asked.root, asked.env, asked.port, asked.minute_seconds) as told:
                 # Whoever started this may be gone by now: then nobody knows of it, and it ends.
                 ready.write(json.dumps(told) + "\n")
                 ready.close()
@@ -72,7 +74,9 @@ def _words(error: Exception, root: Path) -> str:
 
 
 @contextlib.contextmanager
-def running(root: Path, environment: str, port: int = 0) -> Iterator[dict[str, Any]]:
+def running(
+    root: Path, environment: str, port: int = 0, minute_seconds: float = SERVED_MINUTE_SECONDS
+) -> Iterator[dict[str, Any]]:
     """The cloud of an environment, published in the pointer file; yields what the pointer says.
 
     Raises AlreadyRuns, SettingsError (a broken stack file), OSError (the port is in use).
@@ -91,6 +95,7 @@ def running(root: Path, environment: str, port: int = 0) -> Iterator[dict[str, A
                 operator_access_key_id=new_operator_access_key_id(),
             )
         )
+        cloud.pace.minute_seconds = minute_seconds
         endpoint = cloud.serve(port)
         clients = clients_of(
             cloud,

@@ -70,7 +70,7 @@ def checkout(folder: Path) -> Path:
 @contextmanager
 def serving(root: Path, *options: str) -> Iterator[Served]:
     """Serves a rehearsal of `root` until the block ends."""
-    words = ["rehearse", "--serve", "--json", "--predictions", "40", *options]
+    words = ["rehearse", "--serve", "--json", "--predictions", "40", "--minute-seconds", "0.05", *options]
     out, log = root / "rehearse.out", root / "rehearse.log"
     process = _started(root, words, out, log)
     try:
