@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.cli import (
     catalog,
     cloud,
+    drill,
     model,
     policies,
     predict,
@@ -50,6 +51,7 @@ app.add_typer(model.app, name="model")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(predictions.app, name="predictions")
 app.add_typer(policies.app, name="policies")
+app.add_typer(drill.app, name="drill")
 
 
 @app.callback(invoke_without_command=True)

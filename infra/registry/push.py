@@ -29,6 +29,8 @@ CARD_SCHEMA = 1
 SAMPLE = "sample.json"
 _CLAIM_TRIES = 20
 
+Check = Callable[[Path, str, PresetEnvironments, bytes | None], CheckReport]
+
 
 @dataclass(frozen=True)
 class Pushed:
@@ -52,12 +54,14 @@ def push(
     data: Path | None = None,
     number: int | None = None,
     progress: Callable[[str], None] = lambda _: None,
+    check: Check = check_model,
 ) -> Pushed:
     """Registers the folder (or model.tar.gz) `source` as the next version of `model`.
 
     `metrics` is a JSON object of numbers, `data` the training data whose SHA-256 goes into the card; both default to
     what training.json in the folder says. `number` seeds a registry with a version of that number (a rehearsal does);
-    left out, the next free one is taken.
+    left out, the next free one is taken. `check` tries the archive (a drill's versions break where they
+    serve, not where they were pushed).
 
     Raises FolderError (no such folder, or the file that model_fn loads is not in it), BadArchive, CheckFailed (the
     model does not load or answer in the image's environment) or RegistryError; nothing is written before every check
@@ -78,7 +82,7 @@ def push(
         packed = pack(staged, Path(scratch) / ARCHIVE_NAME)
         progress(f"loading it with {model.runtime}'s Python and packages")
         try:
-            report = check_model(packed.path, model.runtime, environments, sample_request(model, folder))
+            report = check(packed.path, model.runtime, environments, sample_request(model, folder))
         except CheckFailed as failure:
             if missing := missing_artefact(str(failure)):
                 raise FolderError(

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import jinja2
 
+from infra.rehearsal.drill_plot import plot_drill
+from infra.rehearsal.drills.drill import Outcome
 from infra.rehearsal.graph import Graph, graph_of
 from infra.rehearsal.report import REAL, Report, StackReport
 from infra.rehearsal.traffic import Sample, Traffic
 
-TEMPLATE = "rehearsal.html.j2"
+TEMPLATE, DRILLS_TEMPLATE = "rehearsal.html.j2", "drills_page.html.j2"
 PLOT_WIDTH, PLOT_HEIGHT = 860, 260
 NODE_WIDTH, NODE_HEIGHT, COLUMN_GAP, ROW_GAP = 250, 52, 90, 14
 MOST_POINTS = 4000
@@ -91,15 +93,9 @@ class Drawing:
 
 def render(report: Report) -> str:
     """The page as text. Everything that comes from outside is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(TEMPLATE).render(
+    return _template(TEMPLATE).render(
         report=report,
+        drills=[plot_drill(each) for each in report.drills],
         drawings=[drawing_of(each) for each in report.stacks],
         plots={each.model: plot_of(each) for each in report.traffic},
         bars=bars_of(report),
@@ -110,6 +106,25 @@ def render(report: Report) -> str:
         real=REAL,
         emulated=report.emulated,
     )
+
+
+def render_drills(outcomes: Sequence[Outcome]) -> str:
+    """A page of drills alone."""
+    return _template(DRILLS_TEMPLATE).render(
+        plots=[plot_drill(each) for each in outcomes],
+        kept=sum(each.kept for each in outcomes),
+        seconds=sum(each.seconds for each in outcomes),
+    )
+
+
+def _template(name: str) -> jinja2.Template:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    ).get_template(name)
 
 
 def bars_of(report: Report) -> list[Bar]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from infra.rehearsal.drills.drill import Outcome
 from infra.rehearsal.traffic import Traffic
 from policies.rules import RULES
 
@@ -22,7 +23,8 @@ EMULATED = (
     "AWS itself: moto, with SageMaker, API Gateway, Lambda, Firehose, Athena and CloudWatch written for this rehearsal",
     "the serving image's HTTP stack and its machine: one process a variant stands for all its instances",
     "Athena's engine is DuckDB: the same SQL, translated; its speed says nothing about AWS",
-    "time: nothing waits as long as AWS makes it wait, and Firehose's buffer is flushed early; nothing costs money",
+    "time: while a release bakes, a minute of the emulated AWS takes a fraction of a second; Firehose's buffer is "
+    "flushed early; nothing costs money",
 )
 
 
@@ -132,6 +134,8 @@ class Report:
     """Stack -> what the policy pack found in it."""
     published_invocations: Mapping[str, float] = field(default_factory=dict)
     """Model -> the Sum of AWS/SageMaker Invocations that CloudWatch holds."""
+    drills: list[Outcome] = field(default_factory=list)
+    """Drills that were played, in their order."""
     not_served: dict[str, str] = field(default_factory=dict)
     """Model -> why this rehearsal does not serve it, though nothing is wrong."""
     refused: dict[str, str] = field(default_factory=dict)
@@ -182,6 +186,7 @@ class Report:
                     f"{each.model}: {len(each.answered)} predictions were made, but CloudWatch counts {counted:g}"
                 )
             found += self._log_problems(each.model)
+        found += [f"drill {each.name}: {each.problem}" for each in self.drills if not each.kept]
         return found
 
     def _log_problems(self, model: str) -> list[str]:
@@ -233,6 +238,7 @@ class Report:
             "front_door_url": self.front_door_url,
             "log": {model: log.as_dict() for model, log in self.logs.items()},
             "policies": {stack: list(texts) for stack, texts in self.violations.items()},
+            "drills": [each.as_dict() for each in self.drills],
             "refused_calls": [asdict(each) for each in self.refusals],
             "not_served": dict(self.not_served),
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},

@@ -1,0 +1,131 @@
+"""What every drill ends in: clients, the old configuration, the records, and that all who tell what serves agree."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+
+from mainstage.prediction_queries import VIEW
+
+from infra.catalog import load_catalog
+from infra.layers.names import database_name
+from infra.predictions import athena
+from infra.registry.status import status
+from infra.rehearsal.cloud.overlay.firehose_delivery import flush
+from infra.rehearsal.drills.drill import DrillFailed
+from infra.rehearsal.drills.stage import Stage
+from infra.rehearsal.drills.went import Went
+
+RECORD_SECONDS = 20
+"""How long a record may take to its table: it is put when the reply has gone."""
+SIGMAS = 5
+"""How far chance may carry a share before it counts as another share."""
+
+
+def always(
+    stage: Stage, serves: int, *, old: str, next_up_ends_well: bool = True, old_version_fails: bool = False
+) -> Went:
+    """The common end of a drill whose model has to serve version `serves` now.
+
+    old: the configuration that served before. next_up_ends_well: False when that `up` has to refuse the model.
+    old_version_fails: clients met errors of the version that served before; they are its own. Returns how the next
+    `up` ended. Raises DrillFailed.
+    """
+    stage.minutes(2)  # CloudWatch posts a minute late
+    stage.count_the_new_fleet()
+    if not old_version_fails:
+        no_more_errors_than_the_canary_got(stage)
+    the_old_one_is_there(stage, old)
+    went = stage.up(note=False)
+    if went.ok != next_up_ends_well:
+        how = "did not end well" if next_up_ends_well else "ended well, and had to refuse"
+        raise DrillFailed(f"the next up {how}: {went.told}")
+    all_agree(stage, serves)
+    every_record_names_who_answered(stage)
+    return went
+
+
+def no_more_errors_than_the_canary_got(stage: Stage) -> None:
+    """In no minute more clients failed than requests had reached the fleet that was being released."""
+    for each in stage.timeline.minutes:
+        if each.failed > each.new_fleet:
+            raise DrillFailed(
+                f"minute {each.number}: {each.failed} of {each.requests} requests failed, and only {each.new_fleet} "
+                "had reached the version that was being released"
+            )
+
+
+def canary_kept_to_its_share(stage: Stage, percent: int) -> None:
+    """In no minute more requests reached the fleet that was being released than its share."""
+    share = percent / 100
+    for each in stage.timeline.minutes:
+        allowed = share * each.requests + SIGMAS * math.sqrt(share * (1 - share) * each.requests)
+        if each.new_fleet > allowed:
+            raise DrillFailed(
+                f"minute {each.number}: {each.new_fleet} of {each.requests} requests reached the canary, and its share "
+                f"is {percent} %"
+            )
+
+
+def the_old_one_is_there(stage: Stage, configuration: str) -> None:
+    """The configuration that served before still exists, and its Model."""
+    if not configuration:
+        return
+    sagemaker = stage.client("sagemaker")
+    try:
+        found = sagemaker.describe_endpoint_config(EndpointConfigName=configuration)
+        for variant in found["ProductionVariants"]:
+            sagemaker.describe_model(ModelName=variant["ModelName"])
+    except sagemaker.exceptions.ClientError as error:
+        raise DrillFailed(f"what served before cannot serve again: {error}") from error
+
+
+def all_agree(stage: Stage, version: int) -> None:
+    """SageMaker, the state, `mainstage model status` and a client tell of the same version."""
+    live, state = stage.serving, stage.world.engines.endpoint_config(stage.model)
+    if live != state:
+        raise DrillFailed(f"{live} serves, and the state says {state or 'nothing'}")
+    model = load_catalog(stage.world.root, stage.world.target.environment).models[stage.model]
+    told = status(stage.world.target, model)
+    versions = [variant.version for variant in told.variants]
+    if versions != [str(version)] or told.endpoint_status != "InService":
+        raise DrillFailed(f"status tells of {told.endpoint_status} with version {versions}, and {version} had to serve")
+    before = len(stage.answers)
+    stage.minute()
+    answered = {each.by for each in stage.answers[before:] if each.by}
+    if answered != {str(version)}:
+        raise DrillFailed(f"version {', '.join(sorted(answered)) or 'none'} answers, and {version} had to")
+
+
+def every_record_names_who_answered(stage: Stage) -> None:
+    """Header and record name the version whose process has answered, as that process said itself."""
+    for each in stage.answers:
+        if each.by and each.by != each.told:
+            raise DrillFailed(f"request {each.request_id}: version {each.by} answered, the header says {each.told}")
+    by_request = {each.request_id: each.by for each in stage.answers if each.by}
+    end = time.monotonic() + RECORD_SECONDS
+    while missing := set(by_request) - _told_in_the_log(stage, by_request):
+        if time.monotonic() > end:
+            raise DrillFailed(
+                f"{len(missing)} of {len(by_request)} answered requests have no record: {min(missing)}, …"
+            )
+        time.sleep(0.2)
+
+
+def _told_in_the_log(stage: Stage, by_request: Mapping[str, str]) -> set[str]:
+    """The requests that have a record. Raises DrillFailed for one that names another version than answered."""
+    flush(stage.world.cloud)
+    database = database_name(stage.world.target.environment, stage.model)
+    columns = '"request_id", "version", "output_answered_by"[1] AS "by"'
+    asked = f'SELECT {columns} FROM "{database}"."{VIEW}" WHERE "status" = 200'
+    found = set()
+    for row in athena.run(stage.world.target, stage.model, asked).rows:
+        answered = by_request.get(row["request_id"])
+        if answered is not None and not row["version"] == str(row["by"]) == answered:
+            raise DrillFailed(
+                f"the record of request {row['request_id']} names version {row['version']}, and version {answered} "
+                "has answered"
+            )
+        found.add(row["request_id"])
+    return found

@@ -1,0 +1,204 @@
+"""Drills of what people do to a live endpoint, knowingly or not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from infra.catalog import load_catalog
+from infra.rehearsal.drills.assertions import always
+from infra.rehearsal.drills.bad_canaries import RUNBOOK
+from infra.rehearsal.drills.behaviour import Behaviour
+from infra.rehearsal.drills.drill import Drill, DrillFailed, Protection
+from infra.rehearsal.drills.protections import made_into, without_refusal
+from infra.rehearsal.drills.stage import Stage, expect
+from infra.releases.abort import abort as raise_stop
+from infra.releases.guards import restore
+
+APPROVAL = "mainstage:approval"
+
+
+def aborted(stage: Stage) -> None:
+    stage.serve(1)
+    stage.minutes(1)
+    old = stage.serving
+    stage.register(2)
+    stage.ask_for(2, keep=(1,))
+    running = stage.start_up()
+    running.until_it_waits()
+    stage.minute()
+    raise_stop(stage.world.target, stage.model, reason="wrong table", wait_seconds=0)
+    stage.timeline.mark("mainstage model abort, on another machine")
+    went = running.wait()
+    expect(went, not went.ok, "an aborted release ended 0")
+    missing = [each for each in (f"{stage.endpoint}-guard-stop", RUNBOOK) if each not in went.told]
+    expect(went, not missing, f"up does not tell {', '.join(missing)}: {went.told}")
+    always(stage, 1, old=old, next_up_ends_well=False)
+
+
+def failing_old(stage: Stage) -> None:
+    stage.requests = 6
+    stage.serve(1)
+    stage.register(2, Behaviour(fails_every=2))
+    stage.ask_for(2, keep=(1,))
+    expect(went := stage.up(), went.ok, f"nobody asked version 2 anything, and it was not released: {went.told}")
+    stage.requests = 60
+    stage.minutes(4)
+    if stage.timeline.minutes[-1].alarms.get("errors") != "ALARM":
+        raise DrillFailed(f"half of all requests fail and no guard rings: {stage.timeline.minutes[-1].alarms}")
+    stage.ask_for(1, keep=(2,))
+    went = stage.up()
+    expect(went, went.ok, f"the way back from a version that fails was not taken: {went.told}")
+    stage.minutes(1)
+    if stage.timeline.minutes[-1].failed:
+        raise DrillFailed("version 1 serves, and clients still meet errors")
+    always(stage, 1, old="", old_version_fails=True)
+
+
+def console_rollback(stage: Stage) -> None:
+    other = f"{stage.model}-other"
+    stage.serve(1)
+    stage.serve(1, model=other)
+    old = stage.serving
+    stage.register(2)
+    stage.ask_for(2, keep=(1,))
+    expect(went := stage.up(), went.ok, went.told)
+    update(stage, old, RetainDeploymentConfig=True)
+    stage.timeline.mark("a person moves the endpoint back to version 1 in the console")
+    until_at_rest(stage)
+    stage.register(2, model=other)
+    stage.ask_for(2, keep=(1,), model=other)
+    went = stage.up()
+    expect(went, not went.ok, "an unrelated up released again what a person had moved away from")
+    always(stage, 1, old=old, next_up_ends_well=False)
+    beside = Stage(stage.world, other)
+    expect(beside.serving, "-v2-" in beside.serving, f"{other} had to be released all the same")
+
+
+def unapproved(stage: Stage) -> None:
+    stage.serve(1)
+    old = stage.serving
+    stage.config = {APPROVAL: json.dumps({"required": True})}
+    stage.register(2)
+    stage.ask_for(2, keep=(1,))
+    went = stage.up()
+    expect(went, not went.ok, "a version that nobody has approved was released")
+    expect(went, "approv" in went.told, f"the refusal does not speak of the approval: {went.told}")
+    stage.minutes(1)
+    always(stage, 1, old=old, next_up_ends_well=False)
+
+
+def unguarded(stage: Stage) -> None:
+    stage.serve(1)
+    stage.minutes(1)
+    old = stage.serving
+    update(stage, copy_of(stage, old))
+    stage.timeline.mark("somebody updates the endpoint from a notebook, without the guards")
+    until_at_rest(stage)
+    previewed = stage.preview()
+    replaces = [urn for op, urns in previewed.urns.items() if "replac" in op for urn in urns]
+    expect(replaces, not replaces, "the preview would replace")
+    stage.register(2)
+    stage.ask_for(2, keep=(1,))
+    went = stage.up()
+    expect(went, not went.ok, "a release without guards was sent")
+    expect(went, "restore-guards" in went.told, f"the refusal does not name the command that helps: {went.told}")
+    running_restore(stage)
+    from infra.releases.past import history_of, retry
+
+    del history_of
+    went = stage.up()
+    if not went.ok and "unasked" in went.told:
+        retry(stage.world.target, stage.model, 2, "looked at: the notebook's copy of version 1")
+        went = stage.up()
+    expect(went, went.ok, f"guarded again, version 2 was not released: {went.told}")
+    always(stage, 2, old=old)
+
+
+def running_restore(stage: Stage) -> None:
+    """`mainstage model restore-guards`, and the minutes that its update needs."""
+    model = load_catalog(stage.world.root, stage.world.target.environment).models[stage.model]
+    restore(stage.world.target, model)
+    stage.timeline.mark("mainstage model restore-guards")
+    until_at_rest(stage)
+
+
+def update(stage: Stage, configuration: str, **options: Any) -> None:
+    """Somebody's own UpdateEndpoint."""
+    stage.client("sagemaker").update_endpoint(EndpointName=stage.endpoint, EndpointConfigName=configuration, **options)
+
+
+def copy_of(stage: Stage, configuration: str) -> str:
+    """A configuration of somebody's own, with the same model behind it."""
+    sagemaker = stage.client("sagemaker")
+    found = sagemaker.describe_endpoint_config(EndpointConfigName=configuration)
+    name = f"{stage.endpoint}-notebook"
+    sagemaker.create_endpoint_config(
+        EndpointConfigName=name,
+        ProductionVariants=[{k: v for k, v in each.items() if v is not None} for each in found["ProductionVariants"]],
+    )
+    return name
+
+
+def until_at_rest(stage: Stage) -> None:
+    """Minutes pass until the endpoint has nothing under way."""
+    stage.settle()
+
+
+def _any_fleet(original: Any, guard: str, resolved: Any) -> Any:
+    """Guards watch the endpoint's fleets together."""
+    resolved.dimensions.pop("EndpointConfigName", None)
+    return original(guard, resolved)
+
+
+def _no_stop(original: Any, deployment: Any, alarm_names: Any) -> Any:
+    """The rollback configuration is without the stop guard."""
+    return original(deployment, [each for each in alarm_names if not each.endswith("-stop")])
+
+
+DRILLS = (
+    Drill(
+        "failing-old",
+        "The way back from a version that fails",
+        "A version that fails cannot keep its own guards ringing against the way back: the catalog names the one "
+        "before, up ends 0, the errors end.",
+        Protection(
+            "guards watch the fleet that is being released, not the one that fails",
+            made_into("mainstage.guard_alarms:_watched", _any_fleet),
+        ),
+        failing_old,
+    ),
+    Drill(
+        "abort",
+        "A release aborted from another machine",
+        "One command on any machine takes a release back in its bake; the up that waits says who stopped it and what "
+        "serves.",
+        Protection(
+            "the stop guard is among the rollback alarms",
+            made_into("mainstage._release_rules:Deployment.block", _no_stop),
+        ),
+        aborted,
+    ),
+    Drill(
+        "console-rollback",
+        "Moved back in the console, then an unrelated up",
+        "What a person moved back by hand is not moved forward by the next up: it refuses that model and releases the "
+        "others.",
+        Protection("a live configuration that nobody asked for is noticed", without_refusal("unasked")),
+        console_rollback,
+    ),
+    Drill(
+        "unapproved",
+        "A hand-edited catalog with an unapproved version",
+        "Where settings ask for approvals, a version that nobody approved is not released, whoever edits the file.",
+        Protection("the gate in up", made_into("mainstage._release_approval:problem", lambda *_given: None)),
+        unapproved,
+    ),
+    Drill(
+        "unguarded",
+        "An update made by somebody without the guards",
+        "The next preview replaces nothing, up refuses to release unguarded, and one command brings the guards back.",
+        Protection("up looks at what guards the live endpoint", without_refusal("unguarded")),
+        unguarded,
+    ),
+)
