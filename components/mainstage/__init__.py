@@ -20,6 +20,7 @@ from .network import ExistingVpcArgs, Network, NetworkArgs
 from .pager import Pager, PagerArgs
 from .prediction_log import PredictionLog, PredictionLogArgs
 from .pseudonym_key import PseudonymKey, PseudonymKeyArgs
+from .release_watch import ReleaseWatch, ReleaseWatchArgs
 from .role_boundary import RoleBoundary, RoleBoundaryArgs
 from .sagemaker_endpoint import (
     AutoscalingArgs,
@@ -71,6 +72,8 @@ __all__ = [
     "PredictionLogIdentity",
     "PseudonymKey",
     "PseudonymKeyArgs",
+    "ReleaseWatch",
+    "ReleaseWatchArgs",
     "RoleBoundary",
     "RoleBoundaryArgs",
     "SageMakerEndpoint",

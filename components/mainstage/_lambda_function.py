@@ -202,11 +202,13 @@ def runtime_function(
     kms_key_arn: Text,
     description: str,
     tags: Mapping[str, Text],
+    dead_letter_arn: Optional[Text] = None,
 ) -> "aws.lambda_.Function":
     """Makes `<name>-function`. It comes after its log group and its role's policy.
 
     `handler` is a dotted name such as `mainstage_runtime.front_door.handler`; `config` becomes `mainstage.json`.
-    `timeout_seconds` 1 to 900, `memory_mib` 128 to 10,240.
+    `timeout_seconds` 1 to 900, `memory_mib` 128 to 10,240. `dead_letter_arn`: the queue that takes the events of
+    asynchronous invocations that failed to the end; the role may send to it.
     """
     return aws.lambda_.Function(
         f"{name}-function",
@@ -222,6 +224,7 @@ def runtime_function(
         memory_size=memory_mib,
         environment={"variables": dict(environment)} if environment else None,
         kms_key_arn=kms_key_arn,
+        dead_letter_config=None if dead_letter_arn is None else {"target_arn": dead_letter_arn},
         # Left out, tracing stays as it was.
         tracing_config={"mode": "PassThrough"},
         # Text, not JSON: a metric in the embedded format has to be a line of its own, as the function prints it.

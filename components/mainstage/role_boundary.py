@@ -126,14 +126,14 @@ def boundary_statements(
         ),
         Statement(
             sid="Guards",
-            reason="SageMaker reads the guard alarms of a release under the endpoint's role",
-            actions=["cloudwatch:DescribeAlarms"],
+            reason="SageMaker reads the guard alarms of a release under the endpoint's role; so does the watch",
+            actions=["cloudwatch:DescribeAlarmHistory", "cloudwatch:DescribeAlarms"],
             resources=[account.arn("cloudwatch", "alarm:*")],
         ),
         Statement(
             sid="Predictions",
-            reason="a front door asks its endpoint",
-            actions=["sagemaker:InvokeEndpoint"],
+            reason="a front door asks its endpoint, and the watch looks at it",
+            actions=["sagemaker:DescribeEndpoint", "sagemaker:InvokeEndpoint"],
             resources=[account.arn("sagemaker", "endpoint/*")],
         ),
         Statement(
@@ -147,6 +147,12 @@ def boundary_statements(
             reason="what a stream does not take waits in a queue, and is read from there",
             actions=["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:SendMessage"],
             resources=[account.arn("sqs", "*")],
+        ),
+        Statement(
+            sid="Pages",
+            reason="the watch wakes a person when a release went wrong",
+            actions=["sns:Publish"],
+            resources=[account.arn("sns", "*")],
         ),
         Statement(
             sid="Transforms",

@@ -15,6 +15,8 @@ from mainstage import (
     KeptVersionArgs,
     ModelService,
     ModelServiceArgs,
+    ReleaseWatch,
+    ReleaseWatchArgs,
     SignatureArgs,
     SignatureFieldArgs,
     SloArgs,
@@ -23,7 +25,7 @@ from mainstage import DeploymentArgs as RolloutArgs
 
 from infra.catalog import Autoscaling, Capacity, Catalog, KeptVersion, Model, Rollout, Signature, SignatureField, Slo
 from infra.catalog.schema import Alarms
-from infra.layers.names import endpoint_name, platform_name
+from infra.layers.names import endpoint_name, endpoint_prefix, platform_name, release_watch_name
 from infra.layers.outputs import PlatformOutputs
 from infra.layers.provider import make_provider, with_provider
 from infra.settings import ModelsSettings
@@ -37,6 +39,8 @@ def compose(settings: ModelsSettings, catalog: Catalog, platform: Mapping[str, A
     """
     outputs = PlatformOutputs.of(platform, settings)
     options = with_provider(make_provider(settings))
+    # Before the models: it should be there when their first release begins.
+    watch = ReleaseWatch("release-watch", watch_args(settings, outputs), options)
     services = {
         name: ModelService(name, service_args(model, settings, outputs), options)
         for name, model in catalog.models.items()
@@ -59,6 +63,7 @@ def compose(settings: ModelsSettings, catalog: Catalog, platform: Mapping[str, A
         "region": settings.region,
         "release": settings.release,
         "dashboard_name": overview.dashboard_name,
+        "release_watch_function_name": watch.function_name,
         "models": {
             name: {
                 "endpoint_name": service.endpoint_name,
@@ -128,6 +133,26 @@ def service_args(model: Model, settings: ModelsSettings, platform: PlatformOutpu
         args["stable"] = model.stable
         args["keep"] = [_kept(version) for version in model.keep]
     return args
+
+
+def watch_args(settings: ModelsSettings, platform: PlatformOutputs) -> ReleaseWatchArgs:
+    """The ReleaseWatch component's arguments: one watch for all endpoints of the environment."""
+    return {
+        "account_id": settings.account_id,
+        "region": settings.region,
+        "watch_name": release_watch_name(settings.environment),
+        "environment_label": settings.environment,
+        "endpoint_prefix": endpoint_prefix(settings.environment),
+        "registry_bucket_name": platform.registry_bucket_name,
+        "registry_bucket_arn": platform.registry_bucket_arn,
+        "page_topic_arn": platform.page_topic_arn,
+        "ticket_topic_arn": platform.ticket_topic_arn,
+        "runbook_base_url": settings.runbook_base_url,
+        "kms_key_arn": platform.kms_key_arn,
+        "permissions_boundary_arn": platform.permissions_boundary_arn,
+        "log_retention_days": settings.log_retention_days,
+        "deletion_protection": settings.deletion_protection,
+    }
 
 
 def front_door_identity(platform: PlatformOutputs) -> FrontDoorIdentity:

@@ -28,6 +28,16 @@ def platform_name(environment: str) -> str:
     return f"mainstage-{environment}"
 
 
+def release_watch_name(environment: str) -> str:
+    """The function and the rule that watch the environment's endpoints."""
+    return f"{platform_name(environment)}-release-watch"
+
+
+def endpoint_prefix(environment: str) -> str:
+    """What the names of the environment's endpoints begin with."""
+    return endpoint_name(environment, "")
+
+
 def front_door_api_name(environment: str) -> str:
     """The HTTP API that clients call. The environment's tools find it by this name."""
     return platform_name(environment)

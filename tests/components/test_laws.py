@@ -48,6 +48,7 @@ def test_everything_exported_is_a_component_or_its_arguments() -> None:
         "Pager",
         "PredictionLog",
         "PseudonymKey",
+        "ReleaseWatch",
         "RoleBoundary",
         "SageMakerEndpoint",
         "SecureBucket",
@@ -84,6 +85,7 @@ def test_it_can_be_built_twice_in_one_stack(component: str, args: Arguments) -> 
         "ModelService": {"endpoint_name": "other", "environment_label": "other"},
         "PredictionLog": {"log_name": "other"},
         "Dashboard": {"dashboard_name": "other"},
+        "ReleaseWatch": {"watch_name": "other"},
     }
 
     def program() -> None:

@@ -19,6 +19,7 @@ from infra.rehearsal.cloud.overlay.firehose_delivery import flush, waiting
 REGION = "eu-west-1"
 DOOR, TRANSFORM, REPLAY = f"{LOG}-front-door", f"{LOG}-transform", f"{LOG}-replay"
 NOT_FOUND = "mainstage-dev-not-found"
+WATCH = "mainstage-dev-release-watch"
 DELIVERY = f"{LOG}-delivery"
 STREAM, SPOOL = f"{LOG}-predictions", f"{LOG}-spool"
 DOWN = AwsError("ServiceUnavailableException", "The service is unavailable.", 503)

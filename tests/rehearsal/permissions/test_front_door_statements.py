@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from log_paths import DOOR, IN_SPOOL, IN_STREAM, LOST, NOT_FOUND, Paths, Seen, role_of
+from log_paths import DOOR, IN_SPOOL, IN_STREAM, LOST, NOT_FOUND, WATCH, Paths, Seen, role_of
 from rehearsed import LOG, MODEL
 from taken_away import (
     another_account,
@@ -131,11 +131,11 @@ def test_a_function_whose_role_does_not_trust_lambda(
     assert ask(paths) == whole
 
 
-def test_functions_that_routes_call_have_one_permission_each_and_others_have_none(paths: Paths) -> None:
+def test_functions_that_others_call_have_one_permission_each_and_others_have_none(paths: Paths) -> None:
     client = paths.rehearsed.client("lambda")
     names = {each["FunctionName"] for each in client.list_functions()["Functions"]}
     counts = {name: len(permissions(client, name)) for name in names}
-    assert {name for name, count in counts.items() if count} == {DOOR, NOT_FOUND, f"dev-{AWAITED}-front-door"}
+    assert {name for name, count in counts.items() if count} == {DOOR, NOT_FOUND, WATCH, f"dev-{AWAITED}-front-door"}
     assert set(counts.values()) == {0, 1}
 
 

@@ -24,6 +24,7 @@ from log_paths import (
     STREAM,
     TRANSFORM,
     WAITS,
+    WATCH,
     Paths,
     Seen,
     role_of,
@@ -106,11 +107,12 @@ def test_every_right_has_an_entry(paths: Paths) -> None:
 
 
 def test_every_role_is_tested(paths: Paths) -> None:
-    """The endpoints' roles are in test_statements.py, the front doors' in test_front_door_statements.py."""
+    """The endpoints' roles are in test_statements.py, the front doors' in test_front_door_statements.py, the watch's in
+    sagemaker/test_release_watch.py."""
     parts = [DOOR, TRANSFORM, REPLAY, DELIVERY]
     awaited = [part.replace(LOG, AWAITED_LOG) for part in parts]
     assert role_names(paths.rehearsed.client("iam")) == {
-        role_of(part) for part in [LOG, AWAITED_LOG, NOT_FOUND, *parts, *awaited]
+        role_of(part) for part in [LOG, AWAITED_LOG, NOT_FOUND, WATCH, *parts, *awaited]
     }
 
 

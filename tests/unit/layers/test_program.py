@@ -123,27 +123,33 @@ PLATFORM = {
     "vpc:SecurityGroupIngressRule": 1,
 }
 FLOW_LOGS = {"cloudwatch:LogGroup": 3, "ec2:FlowLog": 1, "iam:Role": 2, "iam:RolePolicy": 2}
+WATCH = {
+    "cloudwatch:EventRule": 1,
+    "cloudwatch:EventTarget": 1,
+    "mainstage:index:ReleaseWatch": 1,
+}
 MODELS = {
+    **WATCH,
     "apigatewayv2:Integration": 2,
     "apigatewayv2:Route": 2,
     "athena:NamedQuery": 12,
     "athena:Workgroup": 2,
     # One a model, and the environment's.
     "cloudwatch:Dashboard": 3,
-    "cloudwatch:LogGroup": 10,
+    "cloudwatch:LogGroup": 11,
     "cloudwatch:LogStream": 2,
-    # Seven guards and six of the log, for each of two models.
-    "cloudwatch:MetricAlarm": 26,
+    # Seven guards and six of the log, for each of two models; three of the watch.
+    "cloudwatch:MetricAlarm": 29,
     "ec2:SecurityGroup": 2,
     "glue:CatalogDatabase": 2,
     "glue:CatalogTable": 4,
-    # Endpoint, front door, transform, replay and stream.
-    "iam:Role": 10,
-    "iam:RolePolicy": 10,
+    # Endpoint, front door, transform, replay and stream; the watch.
+    "iam:Role": 11,
+    "iam:RolePolicy": 11,
     "kinesis:FirehoseDeliveryStream": 2,
     "lambda:EventSourceMapping": 2,
-    "lambda:Function": 6,
-    "lambda:Permission": 2,
+    "lambda:Function": 7,
+    "lambda:Permission": 3,
     "mainstage:index:Dashboard": 3,
     "mainstage:index:GuardAlarms": 2,
     "mainstage:index:ModelRoute": 2,
@@ -155,8 +161,8 @@ MODELS = {
     "sagemaker:Endpoint": 1,
     "sagemaker:EndpointConfiguration": 1,
     "sagemaker:Model": 1,
-    "sqs:Queue": 4,
-    "sqs:QueuePolicy": 4,
+    "sqs:Queue": 5,
+    "sqs:QueuePolicy": 5,
     "vpc:SecurityGroupEgressRule": 4,
 }
 THREE_ZONES = {"ec2:RouteTable": 3, "ec2:RouteTableAssociation": 3, "ec2:Subnet": 3}
