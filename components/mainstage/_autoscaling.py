@@ -8,6 +8,12 @@ import pulumi_aws as aws
 
 from ._resolve import Reader
 
+NAMESPACE = "sagemaker"
+DIMENSION = "sagemaker:variant:DesiredInstanceCount"
+POLICY_TYPE = "TargetTrackingScaling"
+METRIC = "SageMakerVariantInvocationsPerInstance"
+"""Requests to one instance in a minute."""
+
 MOST_INSTANCES = 100
 _MOST_COOLDOWN_SECONDS = 86_400
 
@@ -69,32 +75,41 @@ def read_autoscaling(reader: Optional[Reader]) -> Optional[Autoscaling]:
     )
 
 
+def resource_id(endpoint_name: str, variant: str) -> str:
+    """A variant as Application Auto Scaling calls it."""
+    return f"endpoint/{endpoint_name}/variant/{variant}"
+
+
+def policy_name(endpoint_name: str, variant: str) -> str:
+    """Name of a variant's scaling policy."""
+    return f"{endpoint_name}-{variant}-invocations"
+
+
 def autoscale(
     name: str, scaling: Autoscaling, *, parent: pulumi.Resource, endpoint: "aws.sagemaker.Endpoint", variant: str
 ) -> None:
     """Registers the variant and gives it a policy. Both come after the endpoint: a variant that is not there yet is
     refused, and the provider does not try again."""
-    dimension = "sagemaker:variant:DesiredInstanceCount"
     target = aws.appautoscaling.Target(
         f"{name}-scaling-target",
-        service_namespace="sagemaker",
-        scalable_dimension=dimension,
-        resource_id=endpoint.name.apply(lambda endpoint_name: f"endpoint/{endpoint_name}/variant/{variant}"),
+        service_namespace=NAMESPACE,
+        scalable_dimension=DIMENSION,
+        resource_id=endpoint.name.apply(lambda endpoint_name: resource_id(endpoint_name, variant)),
         min_capacity=scaling.minimum,
         max_capacity=scaling.maximum,
         opts=pulumi.ResourceOptions(parent=parent),
     )
     aws.appautoscaling.Policy(
         f"{name}-scaling-policy",
-        name=endpoint.name.apply(lambda endpoint_name: f"{endpoint_name}-{variant}-invocations"),
+        name=endpoint.name.apply(lambda endpoint_name: policy_name(endpoint_name, variant)),
         service_namespace=target.service_namespace,
         scalable_dimension=target.scalable_dimension,
         resource_id=target.resource_id,
         # Left out, it is StepScaling.
-        policy_type="TargetTrackingScaling",
+        policy_type=POLICY_TYPE,
         target_tracking_scaling_policy_configuration={
             "predefined_metric_specification": {
-                "predefined_metric_type": "SageMakerVariantInvocationsPerInstance",
+                "predefined_metric_type": METRIC,
             },
             "target_value": scaling.target_value,
             "scale_in_cooldown": scaling.scale_in_cooldown_seconds,

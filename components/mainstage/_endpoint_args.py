@@ -47,6 +47,8 @@ _NOT_CARRIED: Mapping[str, str] = MappingProxyType(
         "SageMaker takes one, beside exactly one production variant",
         "alarms": "remove it: the set of guard alarms is fixed from the first day, for another set replaces the live "
         "endpoint",
+        "model_package_name": "give image_uri and model_data_url: a Marketplace container has no guardrails in "
+        "SageMaker, which releases it all at once and unwatched, without a word",
         "monitor": "remove it: a monitor reads the prediction log, and is given that log, not the endpoint",
     }
 )
@@ -115,7 +117,8 @@ class SageMakerEndpointArgs(AccountArgs):
     """Name of the variant that takes the traffic. It never changes: guardrails need the same name in the old and the
     new fleet. Omitted: `stable`."""
     registry_bucket_arn: pulumi.Input[str]
-    """Bucket that the archives lie in."""
+    """Bucket that the archives lie in. The history of the endpoint's releases is kept there too, under `releases/`, by
+    whoever runs `up`."""
     registry_prefix: NotRequired[str]
     """Where in the bucket they lie; the role reads nothing else. Omitted: `models/<model_name>/`."""
     repository_arns: list[pulumi.Input[str]]
@@ -136,6 +139,9 @@ class SageMakerEndpointArgs(AccountArgs):
     """Which requests and answers are kept. Omitted: none."""
     deployment: NotRequired[DeploymentArgs]
     """How a new version takes over. Omitted: all at once, the old fleet kept for 10 minutes."""
+    approval_required: NotRequired[bool]
+    """True: a version is made only when `approval.json` beside its archive names that archive and comes from another
+    identity than the push. Asked when `up` makes the model, never in a preview. Omitted: false."""
     slo: SloArgs
     """What the endpoint promises: the guards' limits."""
     page_topic_arn: pulumi.Input[str]
@@ -169,6 +175,7 @@ class Resolved:
     variant_name: str
     release: Optional[Release]
     keep: tuple[Release, ...]
+    registry_bucket_arn: Text
     registry_objects: Text
     repository_arns: Sequence[Text]
     kms_key_arn: Text
@@ -180,6 +187,8 @@ class Resolved:
     capture: Optional[Capture]
     capture_objects: Optional[Text]
     deployment: Deployment
+    approval_required: bool
+    minimum_requests: int
     page_topic_arn: Text
     ticket_topic_arn: Text
     runbook_base_url: str
@@ -206,7 +215,7 @@ def resolve(name: str, args: SageMakerEndpointArgs) -> Resolved:
     instance_count = _read_instance_count(reader, autoscaling)
     deployment = read_deployment(reader.section("deployment", DeploymentArgs))
     refuse_unsafe(reader, deployment, instance_type=instance_type, instance_count=instance_count)
-    read_slo(reader.section("slo", SloArgs))
+    slo = read_slo(reader.section("slo", SloArgs))
     capture, capture_objects = _read_capture(reader, endpoint_name)
     bucket_arn = reader.text("registry_bucket_arn", ARN)
     prefix = reader.plain("registry_prefix", _PREFIX, default=f"models/{model_name}/")
@@ -218,6 +227,7 @@ def resolve(name: str, args: SageMakerEndpointArgs) -> Resolved:
         variant_name=variant_name,
         release=release,
         keep=_read_keep(reader, release, variant_name),
+        registry_bucket_arn=bucket_arn,
         registry_objects=join(bucket_arn, "/", prefix, "*"),
         repository_arns=repository_arns if isinstance(repository_arns, Sequence) else (),
         kms_key_arn=reader.text("kms_key_arn", KEY_ARN),
@@ -229,6 +239,8 @@ def resolve(name: str, args: SageMakerEndpointArgs) -> Resolved:
         capture=capture,
         capture_objects=capture_objects,
         deployment=deployment,
+        approval_required=reader.flag("approval_required", default=False),
+        minimum_requests=slo.minimum_requests,
         page_topic_arn=reader.text("page_topic_arn", TOPIC_ARN),
         ticket_topic_arn=reader.text("ticket_topic_arn", TOPIC_ARN),
         runbook_base_url=reader.plain("runbook_base_url", HTTPS_URL),

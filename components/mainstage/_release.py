@@ -5,7 +5,7 @@ fingerprint of their own inputs, never of the archive: the archive of a version 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -27,6 +27,10 @@ class Release:
     image_uri: str
     model_data_url: Text
     container_environment: Mapping[str, Text]
+
+
+Gate = Callable[[str, Release], pulumi.ResourceOptions]
+"""Options of the Model with this name, for this release."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +90,8 @@ def volume_key(instance_type: str, kms_key_arn: Text) -> Optional[Text]:
     return None if _LOCAL_STORAGE.fullmatch(instance_type) else kms_key_arn
 
 
-def declare(fleet: Fleet, release: Release) -> Declared:
-    """Declares the Model and the EndpointConfiguration of a release."""
+def declare(fleet: Fleet, release: Release, *, gate: Optional[Gate] = None) -> Declared:
+    """Declares the Model and the EndpointConfiguration of a release. `gate`: what has to let the model be made."""
     opts = pulumi.ResourceOptions(
         parent=fleet.parent,
         depends_on=list(fleet.depends_on),
@@ -104,7 +108,9 @@ def declare(fleet: Fleet, release: Release) -> Declared:
         name=model_name,
         execution_role_arn=fleet.role_arn,
         tags=dict(fleet.tags),
-        opts=opts,
+        opts=opts
+        if gate is None
+        else pulumi.ResourceOptions.merge(opts, gate(f"{fleet.name}-model-{suffix}", release)),
         **model_inputs,
     )
     config_inputs = _config_inputs(fleet, model_name)

@@ -63,6 +63,11 @@ class Deployment:
         return {"canary": 1, "all_at_once": 1}.get(self.strategy) or math.ceil(100 / max(self.percent, 1))
 
     @property
+    def execution_seconds(self) -> int:
+        """How long the deployment may take before SageMaker ends it."""
+        return min(max(_SHORTEST_EXECUTION_SECONDS, self.wait_seconds + 3600), _LONGEST_EXECUTION_SECONDS)
+
+    @property
     def wait_seconds(self) -> int:
         """All waits together."""
         drain = 0 if self.strategy in ("all_at_once", "rolling") else DRAIN_SECONDS
@@ -76,8 +81,7 @@ class Deployment:
 
     def block(self, alarm_names: Sequence[str]) -> "aws.sagemaker.EndpointDeploymentConfigArgsDict":
         """The endpoint's `deployment_config`, the same alarms in it from the first day."""
-        execution = min(max(_SHORTEST_EXECUTION_SECONDS, self.wait_seconds + 3600), _LONGEST_EXECUTION_SECONDS)
-        bake_seconds = self.bake_minutes * 60
+        execution, bake_seconds = self.execution_seconds, self.bake_minutes * 60
         block: aws.sagemaker.EndpointDeploymentConfigArgsDict = {
             "auto_rollback_configuration": {"alarms": [{"alarm_name": alarm_name} for alarm_name in alarm_names]}
         }
@@ -162,4 +166,12 @@ def refuse_unsafe(reader: Reader, deployment: Deployment, *, instance_type: str,
             strategy,
             "all_at_once on ml.inf1: SageMaker falls back to it there without a word",
             "choose all_at_once, or another instance type",
+        )
+    if instance_type.startswith("ml.inf1.") and not unwatched and strategy == "all_at_once":
+        # The same page: "all at once traffic shifting and no final baking period".
+        reader.refuse(
+            "deployment.bake_minutes",
+            deployment.bake_minutes,
+            "0 on ml.inf1: SageMaker keeps no old fleet there to go back to, whatever is asked for",
+            "give bake_minutes 0 to release without a watch, or choose another instance type",
         )

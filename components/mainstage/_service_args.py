@@ -84,6 +84,8 @@ class ModelServiceArgs(AccountArgs):
     """Earlier versions that stay declared, at most five. Omitted: none."""
     rollout: NotRequired[DeploymentArgs]
     """How a new version takes over. Omitted: all at once, the old fleet kept for 10 minutes."""
+    approval_required: NotRequired[bool]
+    """True: a version is released only when somebody else than who pushed it has approved it. Omitted: false."""
     capacity: CapacityArgs
     """What the model runs on."""
     slo: SloArgs
@@ -172,6 +174,7 @@ _PASSED_ON = (
     "page_topic_arn",
     "ticket_topic_arn",
     "runbook_base_url",
+    "approval_required",
     "permissions_boundary_arn",
     "log_retention_days",
     "deletion_protection",

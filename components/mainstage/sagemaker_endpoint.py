@@ -18,10 +18,12 @@ from ._endpoint_args import (
 from ._endpoint_plan import plan_endpoint
 from ._execution_role import Needs, execution_statements, invoke_statement
 from ._policy import Text, document
-from ._release import Fleet, Release, declare
+from ._release import Fleet, Gate, Release, declare
+from ._release_plan import release_plan
 from ._release_rules import DeploymentArgs
 from ._roles import ServiceRole, service_role
 from .guard_alarms import EndpointIdentity, GuardAlarms, guard_alarm_names
+from .release_hooks import approval_hooks, endpoint_hooks, run_of
 
 __all__ = [
     "AutoscalingArgs",
@@ -217,10 +219,31 @@ class SageMakerEndpoint(pulumi.ComponentResource):
             tags=resolved.tags,
         )
 
+    def _gate(self, resolved: Resolved) -> Gate:
+        def gate(name: str, release: Release) -> pulumi.ResourceOptions:
+            return pulumi.ResourceOptions(
+                hooks=approval_hooks(
+                    name,
+                    account_id=resolved.account.account_id,
+                    region=resolved.account.region,
+                    model=resolved.model_name,
+                    version=release.version,
+                    url=release.model_data_url,
+                )
+            )
+
+        return gate
+
     def _serve(self, resolved: Resolved, fleet: Fleet, release: Release, depends_on: Sequence[pulumi.Resource]) -> None:
+        gate = self._gate(resolved) if resolved.approval_required else None
         for earlier in resolved.keep:
-            declare(fleet, earlier)
-        declared = declare(fleet, release)
+            declare(fleet, earlier, gate=gate)
+        declared = declare(fleet, release, gate=gate)
+        hooks = endpoint_hooks(
+            f"{self._name}-endpoint",
+            run_of(release_plan(resolved, release)),
+            _bucket_name(resolved.registry_bucket_arn),
+        )
         endpoint = aws.sagemaker.Endpoint(
             f"{self._name}-endpoint",
             name=resolved.endpoint_name,
@@ -229,10 +252,22 @@ class SageMakerEndpoint(pulumi.ComponentResource):
             deployment_config=resolved.deployment.block(list(guard_alarm_names(resolved.endpoint_name).values())),
             tags=resolved.tags,
             # Single resources, never the component of the alarms: that would mean all its children, a quadratic chain.
-            opts=pulumi.ResourceOptions(parent=self, protect=resolved.deletion_protection, depends_on=list(depends_on)),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                protect=resolved.deletion_protection,
+                depends_on=list(depends_on),
+                # A changed set replaces the live endpoint (provider source, endpoint.go: ForceNew), and a refresh reads
+                # none after an update by somebody else. The set never changes here; an update without it is refused.
+                ignore_changes=["deploymentConfig.autoRollbackConfiguration"],
+                hooks=hooks,
+            ),
         )
         if resolved.autoscaling is not None:
             autoscale(self._name, resolved.autoscaling, parent=self, endpoint=endpoint, variant=resolved.variant_name)
+
+
+def _bucket_name(bucket_arn: Text) -> pulumi.Output[str]:
+    return pulumi.Output.from_input(bucket_arn).apply(lambda arn: arn.rpartition(":")[2])
 
 
 def _after(opts: Optional[pulumi.ResourceOptions]) -> Sequence[pulumi.Resource]:

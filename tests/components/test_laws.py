@@ -276,10 +276,14 @@ def test_every_missing_argument_is_named_at_once(component: str) -> None:
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
-def test_nothing_is_looked_up_and_no_hook_is_used(component: str, build: Callable[..., Result]) -> None:
+def test_nothing_is_looked_up_and_only_a_release_has_hooks(component: str, build: Callable[..., Result]) -> None:
     result = build(component)
     assert result.invokes == []
-    assert [r.urn for r in result.resources if r.external or r.options.hooks] == []
+    assert [r.urn for r in result.resources if r.external] == []
+    hooked = {r.type for r in result.resources if r.options.hooks}
+    assert hooked == (
+        {"aws:sagemaker/endpoint:Endpoint"} if component in ("ModelService", "SageMakerEndpoint") else set()
+    )
 
 
 @pytest.mark.parametrize("component", COMPONENTS)

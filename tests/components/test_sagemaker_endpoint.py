@@ -9,8 +9,10 @@ from typing import Any
 import mainstage
 import pulumi_aws as aws
 import pytest
+from mainstage._endpoint_args import resolve
 from mainstage._policy import WILDCARD_ACTIONS
 from mainstage._release import volume_key
+from mainstage._release_plan import ReleasePlan, release_plan
 from mainstage.guard_alarms import guard_alarm_names
 
 from infra.rehearsal.engine import Result, record
@@ -521,6 +523,11 @@ class TestDeployment:
             ),
             ({"instance_count": 1.0, "autoscaling": None}, "deployment.strategy", "all_at_once, with 1 instance"),
             ({"instance_type": "ml.inf1.xlarge"}, "deployment.strategy", "falls back to it there without a word"),
+            (
+                {"instance_type": "ml.inf1.xlarge", "deployment": {"strategy": "all_at_once"}},
+                "deployment.bake_minutes",
+                "SageMaker keeps no old fleet there",
+            ),
             ({"keep": [KEPT | {"variant_name": "blue"}]}, "keep[0].variant_name", "the same variant name"),
             ({"keep": [KEPT | {"version": 7.0}]}, "keep[0].version", "earlier versions"),
             ({"keep": [KEPT, KEPT]}, "keep[1].version", "each version once"),
@@ -545,6 +552,7 @@ class TestDeployment:
             "inference_components",
             "scale_to_zero",
             "containers",
+            "model_package_name",
             "alarms",
             "monitor",
         ],
@@ -553,3 +561,61 @@ class TestDeployment:
         ((field, _, _, fix),) = refused("SageMakerEndpoint", **{argument: {}})
         assert field == argument
         assert len(fix) > len("remove it: ")
+
+
+class TestHooks:
+    def test_the_endpoint_s_hooks_are_its_own(self, args: Arguments) -> None:
+        def program() -> None:
+            mainstage.SageMakerEndpoint("one", args("SageMakerEndpoint"))
+            mainstage.SageMakerEndpoint("two", args("SageMakerEndpoint", endpoint_name="other"))
+
+        result = record(program, stack="somewhere").check()
+        for name in ("one", "two"):
+            assert result.named(f"{name}-endpoint").options.hooks == {
+                "before_update": (f"{name}-endpoint-before-update",),
+                "after_create": (f"{name}-endpoint-after-create",),
+                "after_update": (f"{name}-endpoint-after-update",),
+                "on_error": (f"{name}-endpoint-on-error",),
+            }
+
+    def test_a_changed_set_of_alarms_is_no_change(self, build: Build) -> None:
+        endpoint = build("SageMakerEndpoint").one(ENDPOINT)
+        assert endpoint.options.ignore_changes == ("deploymentConfig.autoRollbackConfiguration",)
+
+    def test_without_a_version_there_is_nothing_to_hook(self, build: Build) -> None:
+        result = build("SageMakerEndpoint", awaiting=True, **OF_A_VERSION)
+        assert [resource.name for resource in result.resources if resource.options.hooks] == []
+
+    def test_approval_is_asked_for_every_model_that_is_made(self, build: Build) -> None:
+        assert [r.options.hooks for r in build("SageMakerEndpoint", keep=[KEPT]).of_type(MODEL)] == [{}, {}]
+        models = build("SageMakerEndpoint", keep=[KEPT], approval_required=True).of_type(MODEL)
+        assert len(models) == 2
+        for model in models:
+            assert model.options.hooks == {"before_create": (f"{model.name}-approval",)}
+            assert model.options.retain_on_delete
+
+    def test_a_model_service_passes_the_gate_on(self, build: Build) -> None:
+        model, *_ = build("ModelService", approval_required=True).of_type(MODEL)
+        assert list(model.options.hooks) == ["before_create"]
+
+
+def test_the_plan_of_a_release(args: Arguments) -> None:
+    plans: list[ReleasePlan] = []
+
+    def program() -> None:
+        resolved = resolve("thing", args("SageMakerEndpoint", keep=[KEPT]))
+        assert resolved.release is not None
+        plans.append(release_plan(resolved, resolved.release))
+        mainstage.SageMakerEndpoint("thing", args("SageMakerEndpoint", keep=[KEPT]))
+
+    result = record(program, stack="somewhere").check()
+    (plan,) = plans
+    assert plan.configuration == result.one(ENDPOINT).inputs["endpointConfigName"]
+    assert sorted(plan.declared) == sorted(config.inputs["name"] for config in result.of_type(CONFIG))
+    assert sorted(plan.declared.values()) == [6, 7]
+    assert list(plan.alarms) == ALARMS
+    assert (plan.model, plan.version, plan.variant) == ("iris", 7, "stable")
+    assert (plan.instance_type, plan.instance_count, plan.minimum_requests) == ("ml.m5.large", 2, 20)
+    assert plan.longest_seconds == 4620 + 3600
+    assert plan.autoscaling is not None
+    assert plan.autoscaling.maximum == 6

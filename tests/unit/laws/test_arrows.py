@@ -15,7 +15,7 @@ LIBRARY = ROOT / "components" / "mainstage"
 RUNTIME = ROOT / "components" / "mainstage_runtime"
 POLICIES = ROOT / "policies"
 
-# The one module that may call AWS at apply time (design §4.2).
+# The one module that may call AWS at apply time (design §4.2), and wait for it.
 RELEASE_HOOKS = LIBRARY / "release_hooks.py"
 
 BANNED_IMPORTS = {
@@ -118,7 +118,7 @@ def banned_calls(source: str, file: str) -> list[Finding]:
 def test_arrows_point_one_way(folder: Path, kind: str) -> None:
     found = []
     for path in modules(folder):
-        allowed = {"boto3", "botocore"} if path == RELEASE_HOOKS else set()
+        allowed = {"boto3", "botocore", "time"} if path == RELEASE_HOOKS else set()
         found += banned_imports(path.read_text(), str(path.relative_to(ROOT)), BANNED_IMPORTS[kind] - allowed)
     assert [str(f) for f in found] == []
 
