@@ -237,6 +237,17 @@ def _muted(client: Client, it: Deployed) -> None:
     client("cloudwatch").disable_alarm_actions(AlarmNames=[it.id])
 
 
+def _hears_of_another(client: Client, it: Deployed) -> None:
+    pattern = json.dumps({"source": ["somebody"]})
+    client("events").put_rule(
+        Name=it.id, EventPattern=pattern, State="ENABLED", Description=it.inputs.get("description", "")
+    )
+
+
+def _tells_nobody(client: Client, it: Deployed) -> None:
+    client("events").remove_targets(Rule=it.inputs["rule"], Ids=[it.inputs["targetId"]])
+
+
 def _dashboard_drawn_over(client: Client, it: Deployed) -> None:
     client("cloudwatch").put_dashboard(DashboardName=it.id, DashboardBody='{"widgets":[]}')
 
@@ -363,6 +374,8 @@ DRIFTS: Mapping[str, Drift] = {
     "aws:athena/namedQuery:NamedQuery": Drift("iris-log-query-find-request", ("query",), _asks_otherwise),
     "aws:athena/workgroup:Workgroup": Drift("iris-log-workgroup", ("configuration",), _dearer),
     "aws:cloudwatch/dashboard:Dashboard": Drift("overview-dashboard", ("dashboardBody",), _dashboard_drawn_over),
+    "aws:cloudwatch/eventRule:EventRule": Drift("release-watch-rule", ("eventPattern",), _hears_of_another),
+    "aws:cloudwatch/eventTarget:EventTarget": Drift("release-watch-target", (), _tells_nobody),
     "aws:cloudwatch/logGroup:LogGroup": Drift("iris-route-logs", ("retentionInDays",), _kept_for_a_day),
     "aws:cloudwatch/logStream:LogStream": Drift("iris-log-stream-log", (), _log_stream_gone),
     "aws:cloudwatch/metricAlarm:MetricAlarm": Drift("iris-endpoint-guards-errors", ("actionsEnabled",), _muted),
