@@ -26,6 +26,7 @@ from .guard_alarms import EndpointIdentity
 from .model_route import ModelRoute, front_door_function_name
 from .prediction_log import PredictionLog
 from .sagemaker_endpoint import SageMakerEndpoint
+from .service_alarms import ServiceAlarms, service_alarm_names
 
 __all__ = ["BACKENDS", "CapacityArgs", "KeptVersionArgs", "LogStorageArgs", "ModelService", "ModelServiceArgs"]
 
@@ -84,6 +85,12 @@ class ModelService(pulumi.ComponentResource):
             resolved.endpoint,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[self._route.function]),
         )
+        told: dict[str, Any] = {}
+        if served:
+            ServiceAlarms(
+                f"{name}-alarms", resolved.alarms_args(identity=plan.identity, log=log.identity), opts=child
+            )
+            told = {"alarm_names": list(service_alarm_names(plan.identity["endpoint_name"], resolved.limits).values())}
         self._shown = cast(
             DashboardModelArgs,
             {
@@ -92,6 +99,7 @@ class ModelService(pulumi.ComponentResource):
                 "function_name": front_door_function_name(resolved.log_name),
                 "workgroup_name": resolved.workgroup_name,
                 **served,
+                **told,
             },
         )
         dashboard = Dashboard(

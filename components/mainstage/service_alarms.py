@@ -196,19 +196,7 @@ def _watched(alarm: str, resolved: _Resolved) -> dict[str, Any]:
     if alarm == "slow":
         return _slow(resolved)
     if alarm == "floor":
-        return {
-            "namespace": SAGEMAKER_NAMESPACE,
-            "metric_name": "Invocations",
-            "dimensions": resolved.dimensions,
-            "statistic": "Sum",
-            "period": 3600,
-            "evaluation_periods": 1,
-            "datapoints_to_alarm": 1,
-            "threshold": resolved.limits.requests_per_hour_at_least,
-            "comparison_operator": "LessThanThreshold",
-            # SageMaker publishes nothing of an endpoint that nobody asks, which is what this looks for.
-            "treat_missing_data": "breaching",
-        }
+        return _floor(resolved)
     return _saturation(alarm, resolved)
 
 
@@ -238,6 +226,31 @@ def _slow(resolved: _Resolved) -> dict[str, Any]:
         "datapoints_to_alarm": 3,
         "comparison_operator": "GreaterThanThreshold",
         "treat_missing_data": "notBreaching",
+    }
+
+
+def _floor(resolved: _Resolved) -> dict[str, Any]:
+    """Requests of an hour. SageMaker publishes nothing of an endpoint that nobody asks: an hour without is filled with
+    0, or CloudWatch would look at the two hours before it, which had requests, and stay silent
+    (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html)."""
+    metric = {
+        "namespace": SAGEMAKER_NAMESPACE,
+        "metric_name": "Invocations",
+        "dimensions": resolved.dimensions,
+        "period": 3600,
+        "stat": "Sum",
+    }
+    return {
+        "metric_queries": [
+            {"id": "invocations", "metric": metric, "return_data": False},
+            {"id": "requests", "label": "requests", "expression": "FILL(invocations, 0)", "return_data": True},
+        ],
+        "evaluation_periods": 1,
+        "datapoints_to_alarm": 1,
+        "threshold": resolved.limits.requests_per_hour_at_least,
+        "comparison_operator": "LessThanThreshold",
+        # Not even a metric: nobody has ever asked.
+        "treat_missing_data": "breaching",
     }
 
 
@@ -314,9 +327,13 @@ class ServiceAlarms(pulumi.ComponentResource):
             ok_actions=[resolved.page_topic_arn],
             insufficient_data_actions=[],
             tags=resolved.tags,
-            # CloudWatch takes a rule only of alarms that are there.
             opts=pulumi.ResourceOptions(
-                parent=self, depends_on=[part for alarm, part in parts.items() if alarm in PAGING]
+                parent=self,
+                # CloudWatch takes a rule only of alarms that are there.
+                depends_on=[part for alarm, part in parts.items() if alarm in PAGING],
+                # The provider replaces one that somebody has muted. Made first, under its own name, the new one would
+                # go with the old (infra/rehearsal/provider/rows/composite_alarms.py).
+                delete_before_replace=True,
             ),
         )
         self.page_alarm_arn = page.arn
