@@ -87,9 +87,7 @@ class ModelService(pulumi.ComponentResource):
         )
         told: dict[str, Any] = {}
         if served:
-            ServiceAlarms(
-                f"{name}-alarms", resolved.alarms_args(identity=plan.identity, log=log.identity), opts=child
-            )
+            ServiceAlarms(f"{name}-alarms", resolved.alarms_args(identity=plan.identity, log=log.identity), opts=child)
             told = {"alarm_names": list(service_alarm_names(plan.identity["endpoint_name"], resolved.limits).values())}
         self._shown = cast(
             DashboardModelArgs,
