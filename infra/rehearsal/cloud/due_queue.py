@@ -83,7 +83,8 @@ class DueQueue(Generic[T]):
             try:
                 self._work(item)
             except Exception:
-                log.exception("%s: work failed inside the emulated cloud", self._name)
+                if not self._closed:  # else what it works with has ended under it
+                    log.exception("%s: work failed inside the emulated cloud", self._name)
             finally:
                 with self._changed:
                     self._running -= 1
