@@ -237,6 +237,14 @@ def _muted(client: Client, it: Deployed) -> None:
     client("cloudwatch").disable_alarm_actions(AlarmNames=[it.id])
 
 
+def _pages_nobody(client: Client, it: Deployed) -> None:
+    """With actions but none for ALARM: put whole, as the console does it."""
+    cloudwatch = client("cloudwatch")
+    found = cloudwatch.describe_alarms(AlarmNames=[it.id], AlarmTypes=["CompositeAlarm"])["CompositeAlarms"][0]
+    kept = {name: found[name] for name in ("AlarmName", "AlarmRule", "AlarmDescription", "OKActions")}
+    cloudwatch.put_composite_alarm(**kept)
+
+
 def _hears_of_another(client: Client, it: Deployed) -> None:
     pattern = json.dumps({"source": ["somebody"]})
     client("events").put_rule(
@@ -373,6 +381,7 @@ DRIFTS: Mapping[str, Drift] = {
     "aws:apigatewayv2/stage:Stage": Drift("front-door-stage", ("defaultRouteSettings",), _throttled),
     "aws:athena/namedQuery:NamedQuery": Drift("iris-log-query-find-request", ("query",), _asks_otherwise),
     "aws:athena/workgroup:Workgroup": Drift("iris-log-workgroup", ("configuration",), _dearer),
+    "aws:cloudwatch/compositeAlarm:CompositeAlarm": Drift("iris-alarms-page", ("alarmActions",), _pages_nobody),
     "aws:cloudwatch/dashboard:Dashboard": Drift("overview-dashboard", ("dashboardBody",), _dashboard_drawn_over),
     "aws:cloudwatch/eventRule:EventRule": Drift("release-watch-rule", ("eventPattern",), _hears_of_another),
     "aws:cloudwatch/eventTarget:EventTarget": Drift("release-watch-target", (), _tells_nobody),
