@@ -21,7 +21,7 @@ MOVING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "De
 
 IN_SERVICE = "InService"
 
-_VERSION = re.compile(r"-v(\d+)-[0-9a-f]{8}$")
+_VERSION = re.compile(r".*-v(\d+)-[0-9a-f]{8}")
 _LONGEST_VALUE_TOLD = 300
 _LONGEST_SPAN = timedelta(hours=23)
 """GetMetricStatistics answers at most 1,440 points, of a minute each here (API reference)."""
@@ -67,7 +67,7 @@ class Guard:
 
 def version_of(configuration: str | None) -> int | None:
     """The model version in the name of a configuration that Mainstage made; None for another name."""
-    found = _VERSION.search(configuration or "")
+    found = _VERSION.fullmatch(configuration or "")
     return None if found is None else int(found.group(1))
 
 

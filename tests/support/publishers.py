@@ -15,7 +15,7 @@ from readback import Asked
 Metric = tuple[str, str, tuple[tuple[str, str], ...]]
 
 _API = ("4xx", "5xx", "Count", "DataProcessed", "IntegrationLatency", "Latency")
-_LAMBDA = ("ConcurrentExecutions", "Duration", "Errors", "Invocations", "Throttles")
+_LAMBDA = ("ConcurrentExecutions", "DeadLetterErrors", "Duration", "Errors", "Invocations", "Throttles")
 _EVENTS = (
     "FailedInvocations",
     "Invocations",
@@ -38,6 +38,7 @@ _FIREHOSE = (
     "ThrottledRecords",
 )
 _SAGEMAKER = (
+    "ConcurrentRequestsPerModel",
     "Invocation4XXErrors",
     "Invocation5XXErrors",
     "InvocationModelErrors",
@@ -59,6 +60,7 @@ _BY_LOG = {
     "mainstage_runtime.transform.handler": ("Accepted", "Rejected"),
     "mainstage_runtime.replay.handler": ("Replayed",),
     "mainstage_runtime.not_found.handler": (),
+    "mainstage_runtime.release_watch.handler": (),
 }
 """What each function reports of its log, in the embedded metric format (docs/guides/predictions-api.md)."""
 

@@ -97,6 +97,14 @@ def test_the_sources_call_something() -> None:
         ("firehose", "PutRecordBatch"),
         ("sqs", "SendMessage"),
         ("kms", "GenerateMac"),
+        ("cloudwatch", "DescribeAlarmHistory"),
+        ("cloudwatch", "DescribeAlarms"),
+        ("cloudwatch", "GetMetricStatistics"),
+        ("s3", "GetObject"),
+        ("s3", "ListObjectsV2"),
+        ("s3", "PutObject"),
+        ("sagemaker", "DescribeEndpoint"),
+        ("sns", "Publish"),
     }
     assert {
         ("apigatewayv2", "GetApis"),
