@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SLOW = (
     "tests/engine/standing/",
+    "tests/engine/releases/",
     "tests/engine/test_environments",
     "tests/rehearsal/rehearse",
     "tests/engine/",
@@ -31,7 +32,12 @@ SLOW = (
 )
 """Folders that begin first, in this order, so that no worker is left alone with a long one at the end."""
 
-TOGETHER = ("tests/engine/standing/", "tests/rehearsal/front_door/", "tests/rehearsal/permissions/")
+TOGETHER = (
+    "tests/engine/standing/",
+    "tests/engine/releases/",
+    "tests/rehearsal/front_door/",
+    "tests/rehearsal/permissions/",
+)
 """Folders whose files share an environment: each goes to one worker as a whole."""
 
 MANY_OBJECTS = 100_000

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from infra.program import ROOT
+from infra.recover import recover_before
 from infra.rehearsal.drills.went import Went
 from infra.rehearsal.provider.served import ServedProvider
 from infra.rehearsal.pulumi_cli import told
@@ -46,9 +47,13 @@ class RealPulumi:
     def __init__(self, world: World, cli: Cli):
         self._world = world
         self.cli = cli
+        self._killed: subprocess.Popen[Any] | None = None
 
     def run(self, stack: str, config: Mapping[str, str]) -> Done:
-        """`pulumi up`, to whatever end."""
+        """`pulumi up`, to whatever end; what a killed one left is cleared up first, as by `make rehearse-up`."""
+        if self._killed is not None and self._killed.poll() is not None:
+            self._killed = None
+            recover_before(self.cli, stack, self._world.target, lambda _: None)
         self.write(stack, config)
         return self.cli.try_run("up", "--yes", "--skip-preview", "--continue-on-error", "--stack", stack)
 
@@ -64,7 +69,8 @@ class RealPulumi:
     def start_process(self, config: Mapping[str, str]) -> subprocess.Popen[Any]:
         self.write(self._world.models_stack, config)
         options = ("--yes", "--skip-preview", "--continue-on-error", "--stack", self._world.models_stack)
-        return self.cli.start("up", *options, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._killed = self.cli.start("up", *options, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return self._killed
 
     def preview(self, config: Mapping[str, str]) -> Went:
         stack = self._world.models_stack
