@@ -116,7 +116,7 @@ def drawn(found: Sequence[Shown], where: Target) -> Group:
     for shown in found:
         each = shown.endpoint
         state = as_text(each.endpoint_status, _COLOURS.get(each.endpoint_status, "cyan"))
-        serving = ", ".join(f"{v.version} ({v.traffic_percent:g} %)" for v in each.variants) or "nothing"
+        serving = _serving(shown)
         instances = ", ".join(f"{v.instances} of {v.desired_instances}" for v in each.variants) or "-"
         table.add_row(each.model, each.asked, as_text(serving), state, instances, as_text(each.alarms_text))
         if each.failure_reason:
@@ -126,6 +126,19 @@ def drawn(found: Sequence[Shown], where: Target) -> Group:
     for line in (*told, *addresses):
         line.no_wrap, line.overflow = True, "ignore"  # an address or a command that is broken can't be pasted
     return Group(table, *([""] if told else []), *told, *([""] if addresses else []), *addresses)
+
+
+def _serving(shown: Shown) -> str:
+    """What answers: in a deployment each fleet with its counted share, else each variant with its weight."""
+    under_way = shown.release.deployment if shown.release is not None else None
+    if under_way is not None and under_way.shares:
+        return ", ".join(f"{each.version.removeprefix('version ')} ({each.percent:g} %)" for each in under_way.shares)
+    variants = shown.endpoint.variants
+    if under_way is not None and variants:
+        here = ", ".join(each.version for each in variants)
+        coming = under_way.version.removeprefix("version ")
+        return f"back to {here} from {coming}" if under_way.rolling_back else f"{here}, {coming} on its way"
+    return ", ".join(f"{each.version} ({each.traffic_percent:g} %)" for each in variants) or "nothing"
 
 
 def _told(shown: Shown, where: Target) -> list[Text]:
@@ -214,7 +227,7 @@ def _history_table(name: str, events: Sequence[ReleaseEvent], all_of_them: int) 
     ]
     more = all_of_them - len(events)
     hint = [as_text(f"{more} older: --limit {all_of_them}", "dim")] if more else []
-    return Group(Rows(columns, rows, {"at": "at (UTC)", "version": "version", "what": "what"}), *hint)
+    return Group(Rows(columns, rows, {"at": "at (UTC)", "version": "version", "what": "what", "alarm": "alarm"}), *hint)
 
 
 def _served(event: ReleaseEvent) -> Any:

@@ -126,6 +126,7 @@ def service_args(model: Model, settings: ModelsSettings, platform: PlatformOutpu
         "permissions_boundary_arn": platform.permissions_boundary_arn,
         "log_retention_days": settings.log_retention_days,
         "deletion_protection": settings.deletion_protection,
+        "approval_required": settings.approval.required,
     }
     if model.stable is None:
         args["awaiting"] = True

@@ -89,7 +89,7 @@ def _brought_up(running: Running, catalog: Catalog, tell: Tell, say: Say) -> Sto
     platform, models = running.stacks
     done = [_up(cli, platform, running.target, tell, say)]
     with cloud_control.alone(running.root, "register"):  # or a second `up` registers the same versions
-        registered = _register(running, list(served(catalog)), tell)
+        registered = _register(running, list(served(catalog)), tell, say)
     check_registered(running.root, running.target)
     done.append(_up(cli, models, running.target, tell, say))
     url = front_door_url(running.target)
@@ -140,7 +140,7 @@ def _destroy(cli: Cli, stack: str, target: Target, tell: Tell, say: Say) -> Stac
     return change(cli, stack, target, ("destroy", "--yes", "--skip-preview", "--exclude-protected"), tell, say)
 
 
-def _register(running: Running, models: list[Model], tell: Tell) -> list[str]:
+def _register(running: Running, models: list[Model], tell: Tell, say: Say) -> list[str]:
     """Registers the versions that the catalog asks for and the registry has not; those without a folder here are told
     by `check_registered`."""
     registry = Registry.of(running.target)
@@ -158,13 +158,10 @@ def _register(running: Running, models: list[Model], tell: Tell) -> list[str]:
         if not missing or folder is None:
             continue
         approved = registering.register(model, registering.train(model, folder), running.target)
-        played = {each.approval.version: each.approval.approved_by for each in approved}
-        registered += [
-            f"{model.model} {number}"
-            + (f" (approved as {played[number]}, who is played: nobody was asked)" if number in played else "")
-            for number in missing
-            if number is not None
-        ]
+        for each in approved:
+            by = each.approval.approved_by
+            say(f"{each.model} version {each.approval.version} was approved as {by}, who is played: nobody was asked")
+        registered += [f"{model.model} {number}" for number in missing]
     return registered
 
 

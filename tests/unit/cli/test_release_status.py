@@ -121,6 +121,7 @@ def test_a_release_under_way_shows_its_traffic_by_fleet(run: Run, world: World) 
     world.write("stable: 7\nkeep: [6]\n")
     world.bake(7)
     told = lines(run("model", "status", "iris"))
+    assert "6, 7 on its way" in told[1]
     assert told[3:6] == [
         "iris: version 7 is being released since 2026-11-21 12:00:00 UTC (Baking): 50 % first, the rest after 10 minutes",
         "iris: traffic: CloudWatch has counted no request of this deployment yet, and AWS tells no shares",
@@ -131,7 +132,9 @@ def test_a_release_under_way_shows_its_traffic_by_fleet(run: Run, world: World) 
         {"Id": "old0", "Timestamps": minutes, "Values": [900.0, 60.0, 60.0, 60.0]},
         {"Id": "new0", "Timestamps": minutes[1:], "Values": [20.0, 20.0, 20.0]},
     ]
-    assert lines(run("model", "status", "iris"))[4] == (
+    told = lines(run("model", "status", "iris"))
+    assert "6 (75 %), 7 (25 %)" in told[1]
+    assert told[4] == (
         "iris: traffic: version 6 75 % (old fleet), version 7 25 % (new fleet); counted from Invocations by configuration over "
         "the last 3 minutes told"
     )
@@ -142,7 +145,10 @@ def test_a_release_under_way_shows_its_traffic_by_fleet(run: Run, world: World) 
     ]
     assert world.endpoint is not None
     world.endpoint["EndpointStatus"] = "RollingBack"
-    assert "iris: version 7 is being taken back; version 6 serves" in lines(run("model", "status", "iris"))
+    world.counted = []
+    told = lines(run("model", "status", "iris"))
+    assert "iris: version 7 is being taken back; version 6 serves" in told
+    assert "back to 6 from 7" in told[1]
 
 
 def test_what_was_taken_back_is_told_with_its_alarm(run: Run, world: World) -> None:

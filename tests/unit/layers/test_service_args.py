@@ -12,6 +12,7 @@ from infra.catalog import Model
 from infra.layers.models import service_args
 from infra.layers.outputs import PlatformNotUp, PlatformOutputs
 from infra.settings import ModelsSettings, load_models
+from infra.settings.schema import ApprovalSettings
 
 FILE: dict[str, Any] = {
     "model": "iris",
@@ -107,7 +108,8 @@ def test_every_part_of_the_file_arrives(settings: ModelsSettings) -> None:
                 "scale_out_cooldown_seconds": 60,
             },
         },
-        "slo": {"p95_ms": 200, "p99_ms": 500, "error_ratio": 0.02},
+        "slo": {"p95_ms": 200, "p99_ms": 500, "error_ratio": 0.02, "minimum_requests": 20},
+        "alarms": {"cpu_percent": 85, "memory_percent": 90},
         "capture": {"s3_uri": "s3://capture", "bucket_arn": "arn:aws:s3:::capture", "percent": 0},
         "environment_label": "staging",
         "signature": {"inputs": [{"name": "x", "type": "double"}], "outputs": [{"name": "y", "type": "double"}]},
@@ -145,7 +147,13 @@ def test_every_part_of_the_file_arrives(settings: ModelsSettings) -> None:
         "permissions_boundary_arn": OUTPUTS["permissions_boundary_arn"],
         "log_retention_days": 30,
         "deletion_protection": True,
+        "approval_required": False,
     }
+
+
+def test_an_environment_may_ask_for_approvals(settings: ModelsSettings) -> None:
+    asking = settings.model_copy(update={"approval": ApprovalSettings(required=True)})
+    assert args_of(asking)["approval_required"] is True
 
 
 def test_a_model_without_a_version_is_awaiting(settings: ModelsSettings) -> None:
