@@ -21,8 +21,8 @@ ENDPOINT = "staging-iris"
 REQUEST = json.dumps({"instances": [{"sepal_length": 5, "sepal_width": 3, "petal_length": 1, "petal_width": 0.2}]})
 AWAITED = "card-fraud"
 """The model of the catalog that has no version yet."""
-ELSEWHERE = re.compile(r"-(front-door|not-found|transform|delivery|replay)-[a-z0-9-]+")
-"""Roles of a prediction's way and of its record's."""
+ELSEWHERE = re.compile(r"-(front-door|not-found|transform|delivery|replay|release-watch)-[a-z0-9-]+")
+"""Roles of a prediction's way, of its record's, and of the watch (sagemaker/test_release_watch.py)."""
 INTERFACES = "network interfaces"
 WAIT_SECONDS = 60
 ENDING_SECONDS = 20
@@ -74,9 +74,8 @@ def exercise(served: Served, turn: str) -> list[str]:
     traces are looked for: log, captured data, utilisation metric, network interfaces, flow log records.
     """
     sagemaker = served.client("sagemaker")
-    live = sagemaker.describe_endpoint_config(
-        EndpointConfigName=sagemaker.describe_endpoint(EndpointName=ENDPOINT)["EndpointConfigName"]
-    )
+    endpoint = sagemaker.describe_endpoint(EndpointName=ENDPOINT)
+    live = sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
     name = f"copy-{turn}"
     copied = ("ProductionVariants", "DataCaptureConfig", "KmsKeyId")
     sagemaker.create_endpoint_config(
@@ -86,7 +85,15 @@ def exercise(served: Served, turn: str) -> list[str]:
     served.client("sagemaker-runtime").invoke_endpoint(
         EndpointName=ENDPOINT, ContentType="application/json", Body=REQUEST
     )
-    sagemaker.update_endpoint(EndpointName=ENDPOINT, EndpointConfigName=name, RetainDeploymentConfig=True)
+    at_once = {
+        "BlueGreenUpdatePolicy": {
+            "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0},
+            "TerminationWaitInSeconds": 0,
+        },
+        # The role has to see the alarms; nothing has to bake.
+        "AutoRollbackConfiguration": endpoint["LastDeploymentConfig"]["AutoRollbackConfiguration"],
+    }
+    sagemaker.update_endpoint(EndpointName=ENDPOINT, EndpointConfigName=name, DeploymentConfig=at_once)
     described = settled(sagemaker)
     if described["EndpointConfigName"] != name or described["EndpointStatus"] != "InService":
         return [described.get("FailureReason") or described["EndpointStatus"]]

@@ -137,6 +137,7 @@ def test_every_call_is_measured_under_both_dimension_sets(up, refused):
         assert values(up, "InvocationModelErrors", **dimensions) == 1
         assert values(up, "ModelLatency", "SampleCount", **dimensions) == 4
         assert values(up, "OverheadLatency", "SampleCount", **dimensions) == 4
+        assert values(up, "ConcurrentRequestsPerModel", "Maximum", **dimensions) == 1
 
 
 def test_a_refused_call_is_not_measured(up, refused):

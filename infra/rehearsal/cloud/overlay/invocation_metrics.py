@@ -19,7 +19,8 @@ def publish_invocation(
 ) -> None:
     """Publishes one call, under both dimension sets: by endpoint and variant, and by the configuration beside them,
     which tells the new fleet from the old one during an update. Errors send 1 or 0 with every call; latencies are
-    microseconds.
+    microseconds; concurrent requests are those that the variant is answering, this one among them (SageMaker posts them
+    by the second, also without a call; that they come by configuration as well is unconfirmed).
     """
     failed = answer.status >= 400
     values: list[tuple[str, float, str]] = [
@@ -29,6 +30,7 @@ def publish_invocation(
         ("InvocationModelErrors", int(failed), "None"),
         ("ModelLatency", answer.latency_us, MICROSECONDS),
         ("OverheadLatency", overhead_us, MICROSECONDS),
+        ("ConcurrentRequestsPerModel", variant.calls.count, "None"),
     ]
     if not variant.serverless:
         values.append(("InvocationsPerInstance", 1 / max(1, variant.instance_count), "None"))
