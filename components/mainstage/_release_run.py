@@ -170,7 +170,7 @@ class ReleaseRun:
             live = self._at_rest(aws, plan.longest_seconds if provider_error else REST_WAIT_SECONDS)
             lost = self._scale_again(aws)
             verdict = self._judged(aws, live, first=first, provider_error=provider_error)
-            removed = first and self._never_served(aws, live, verdict)
+            removed = first and self._never_served(aws, live, provider_error)
             if removed:
                 self._delete(aws)
         except Exception as error:
@@ -195,7 +195,9 @@ class ReleaseRun:
             return None
         words = errors[0] if errors else "the provider gave no reason"
         warned = self.after(bucket, first=operation == "create", provider_error=words)
-        return warned or f"{self._plan.title} serves {self._plan.endpoint} all the same"
+        unknown_to_state = "; the state does not know it: mainstage recover says how it gets there"
+        serves = f"{self._plan.title} serves {self._plan.endpoint} all the same"
+        return warned or serves + (unknown_to_state if operation == "create" else "")
 
     def _judged(self, aws: _Aws, live: Optional[Live], *, first: bool, provider_error: str) -> Verdict:
         plan, alarm, minutes, sent = self._plan, None, [], True
@@ -216,10 +218,13 @@ class ReleaseRun:
             )
         return judge(plan, live, first=first, sent=sent, alarm=alarm, minutes=minutes, provider_error=provider_error)
 
-    def _never_served(self, aws: _Aws, live: Optional[Live], verdict: Verdict) -> bool:
-        """Whether what a failed creation left can go: it is Failed, and no release of it was ever in service."""
-        if live is None or live.status != "Failed" or verdict.good:
+    def _never_served(self, aws: _Aws, live: Optional[Live], provider_error: str) -> bool:
+        """Whether what a failed creation left can go: it is Failed, and was made by this very run, or by one that was
+        killed before any release of it was in service."""
+        if live is None or live.status != "Failed" or not provider_error:
             return False
+        if "already exist" not in provider_error:
+            return True
         served = (history.RELEASED, history.UNPROVEN, history.ROLLED_BACK, history.TAKEN_BACK, history.STARTED)
         return not any(event.kind in served for event in aws.history.events())
 

@@ -18,7 +18,7 @@ from mainstage._release_approval import check_approval
 from mainstage._release_plan import ReleasePlan
 from mainstage._release_run import ALARM_WAIT_SECONDS, ReleaseRun
 from mainstage._release_verdict import ReleaseError
-from mainstage_runtime.release_history import ReleaseHistory, blocked
+from mainstage_runtime.release_history import ReleaseEvent, ReleaseHistory, blocked
 
 BUCKET = "registry-of-tests"
 V6, V7 = "e-v6-00000000", "e-v7-00000000"
@@ -397,11 +397,34 @@ class TestFirst:
         assert world.stage.sagemaker.list_endpoints()["Endpoints"] == []
         assert world.kinds() == [("failed", 6)]
 
+    def test_one_that_a_killed_run_left_goes_too_but_only_if_it_never_served(self, world: World) -> None:
+        world.stage.sagemaker.delete_model(ModelName="m")
+        world.stage.endpoint("e", V6)
+        run = world.run(replace(world.plan, version=6, configuration=V6))
+        served = ReleaseEvent(
+            at="2026-01-01T00:00:00.000Z",
+            kind="released",
+            endpoint="e",
+            model="iris",
+            configuration=V6,
+            version=6,
+            serves=V6,
+            by="x",
+        )
+        exists = "ValidationException: Cannot create already existing endpoint"
+        assert "was deleted" in failed(run, first=True, provider_error=exists)
+        world.stage.endpoint("e", V6)
+        world.history.add(served)
+        assert "was deleted" not in failed(run, first=True, provider_error=exists)
+        # This run has made it: whatever served under this name before is gone.
+        assert "was deleted" in failed(run, first=True, provider_error="unexpected state 'Failed'")
+
     def test_what_has_served_is_never_deleted(self, world: World) -> None:
         world.stage.endpoint("e", V6)
         run = world.run(replace(world.plan, version=6, configuration=V6))
         run.after(BUCKET, first=True)
-        assert run.after_error(BUCKET, "create", ["Cannot create already existing endpoint"])
+        told = run.after_error(BUCKET, "create", ["Cannot create already existing endpoint"]) or ""
+        assert told.endswith("; the state does not know it: mainstage recover says how it gets there")
         assert run.after_error(BUCKET, "delete", ["no"]) is None
         assert world.status() == ("InService", V6)
 
