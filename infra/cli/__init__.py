@@ -15,6 +15,7 @@ from infra.cli import (
     cloud,
     drill,
     model,
+    pager,
     policies,
     predict,
     predictions,
@@ -50,6 +51,7 @@ for part in (release.app, release_status.app):
 app.add_typer(model.app, name="model")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(predictions.app, name="predictions")
+app.add_typer(pager.app, name="pager")
 app.add_typer(policies.app, name="policies")
 app.add_typer(drill.app, name="drill")
 
