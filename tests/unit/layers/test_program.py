@@ -213,6 +213,33 @@ def test_every_resource_uses_the_one_provider(root: Path, layer: str, environmen
             assert resource.options.provider.startswith(provider.urn), resource.urn
 
 
+REFUSING = ("aws:sagemaker/model:Model", "aws:sagemaker/endpoint:Endpoint")
+"""Types whose hooks may refuse: what depends on such a resource is passed over then."""
+TAKEN_ALONG = {
+    "aws:sagemaker/endpointConfiguration:EndpointConfiguration",
+    "aws:sagemaker/endpoint:Endpoint",
+    "aws:appautoscaling/target:Target",
+    "aws:appautoscaling/policy:Policy",
+}
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_a_release_that_is_refused_takes_only_its_own_endpoint_along(root: Path, environment: str) -> None:
+    result = models(root, environment)
+    names = load_catalog(root, environment).models
+    refusing = [each for each in result.resources if each.type in REFUSING]
+    assert {each.type for each in refusing} == set(REFUSING)
+    for first in refusing:
+        lost, found = {first.urn}, []
+        for each in result.resources:
+            if lost & {each.parent, *each.options.depends_on}:
+                lost.add(each.urn)
+                found.append(each)
+        assert {each.type for each in found} <= TAKEN_ALONG
+        owner = next(name for name in names if first.name.startswith(f"{name}-"))
+        assert [each.name for each in found if not each.name.startswith(f"{owner}-")] == []
+
+
 def test_without_its_provider_a_resource_would_be_refused(root: Path) -> None:
     import pulumi_aws as aws
 
