@@ -105,6 +105,7 @@ class Iris:
 
     def settled(self, version: int) -> None:
         """Minutes pass until nothing is under way; then `version` serves."""
+        found = serving(self.target, "iris")
         for _ in range(60):
             if (found := serving(self.target, "iris")).pending is None and found.status == "InService":
                 break
