@@ -1,5 +1,5 @@
 """`make bench`: the program's time, the door's cost per call, a rehearsal by phase, the real engine, the
-prediction path; each beside a baseline of the same run.
+prediction path, how soon a bad release is taken back; each beside a baseline of the same run.
 
 Writes .mainstage/bench/last.json and shows how each figure moved since the run before. Times are the median of several.
 """
@@ -20,6 +20,7 @@ from typing import Any
 
 import engine
 import predictions
+import releases
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = {
@@ -182,10 +183,12 @@ def main() -> None:
     predictions.front_door(figures)
     predictions.transform(figures)
     predictions.queries(figures, options.rows)
+    releases.releases(figures)
     before = json.loads(LAST.read_text()) if LAST.exists() else {}
     show(figures, before)
     engine.show(figures, PROGRAMS)
     predictions.show(figures)
+    releases.show(figures)
     LAST.parent.mkdir(parents=True, exist_ok=True)
     partial = LAST.with_suffix(f".{os.getpid()}")
     partial.write_text(json.dumps(figures, indent=2))
