@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from infra.rehearsal.cloud.overlay.deployment_plan import Step, instances_with_traffic, plan_of
+from infra.rehearsal.cloud.overlay.deployment_plan import Step, instances_with_traffic, plan_of, refusal_of
 
 FOUR = [{"VariantName": "stable", "InitialInstanceCount": 4, "InstanceType": "ml.m5.large"}]
 
@@ -60,6 +60,22 @@ def test_alarms_end_it_but_on_types_without_guardrails():
     assert plan_of(config, FOUR).alarms == ("one", "two")
     inferentia = plan_of(config, [{**FOUR[0], "InstanceType": "ml.inf1.xlarge"}])
     assert (inferentia.steps, inferentia.alarms) == ((last(0),), ())
+    serverless = plan_of(config, [{"VariantName": "stable", "ServerlessConfig": {"MaxConcurrency": 1}}])
+    assert (serverless.steps, serverless.alarms) == ((last(0),), ())
+
+
+def test_variants_keep_their_names_and_rolling_has_one():
+    canary = blue_green(Type="CANARY", WaitIntervalInSeconds=600, CanarySize=size(10))
+    rolling = {"RollingUpdatePolicy": {"MaximumBatchSize": size(50), "WaitIntervalInSeconds": 90}}
+    two = [*FOUR, {**FOUR[0], "VariantName": "other"}]
+    assert refusal_of(None, FOUR, ["before"]) == ""
+    assert refusal_of(canary, FOUR, ["stable"]) == ""
+    assert "must have the names of those that serve (before)" in refusal_of(canary, FOUR, ["before"])
+    assert refusal_of(canary, two, ["other", "stable"]) == ""
+    assert refusal_of(rolling, FOUR, ["stable"]) == ""
+    assert "several variants" in refusal_of(rolling, two, ["other", "stable"])
+    serverless = [{"VariantName": "stable", "ServerlessConfig": {"MaxConcurrency": 1}}]
+    assert "serverless" in refusal_of(rolling, serverless, ["stable"])
 
 
 @pytest.mark.parametrize(("share", "count", "instances"), [(0.1, 1, 1), (0.1, 10, 1), (0.1, 11, 2), (1.0, 3, 3)])

@@ -297,6 +297,15 @@ def test_two_updates_at_once_are_refused(release, refused):
     assert release.status() == ("InService", "c2")
 
 
+def test_other_variant_names_are_refused(release, refused):
+    release.stage.config("renamed", variants={"other": {"ModelName": "next"}})
+    update = {"EndpointName": "e", "EndpointConfigName": "renamed"}
+    code, message = refused(release.stage.sagemaker.update_endpoint, **update, DeploymentConfig=canary())
+    assert (code, "must have the names of those that serve (stable)" in message) == ("ValidationException", True)
+    assert release.status() == ("InService", "c")
+    assert release.stage.update("renamed")["EndpointConfigName"] == "renamed"
+
+
 def test_the_summary_tells_how_far_it_has_come(release):
     release.stage.config("three", variants={"stable": {"ModelName": "next", "InitialInstanceCount": 3}})
     release.start("three", DeploymentConfig=canary())

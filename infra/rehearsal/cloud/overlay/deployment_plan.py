@@ -15,7 +15,8 @@ TERMINATION_WAIT = "TerminationWaitInSeconds"
 INTERVAL_WAIT = "WaitIntervalInSeconds"
 _UNGUARDED_TYPES = ("ml.inf1.",)
 """Endpoints that fall back to all at once, with nothing watched (-exclusions). Marketplace containers do so too; the
-emulated cloud has none."""
+emulated cloud has none. Serverless ones too: guardrails "only apply to Asynchronous inference and Real-time inference"
+(deployment-guardrails). An older page also named data capture, KMS keys and network isolation; today's does not."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,10 @@ def plan_of(deployment: Mapping[str, Any] | None, variants: Sequence[Mapping[str
     variants: the production variants of the configuration that is deployed, for sizes in instances.
     """
     deployment = deployment or {}
-    if any((variant.get("InstanceType") or "").startswith(_UNGUARDED_TYPES) for variant in variants):
+    if any(
+        "ServerlessConfig" in variant or (variant.get("InstanceType") or "").startswith(_UNGUARDED_TYPES)
+        for variant in variants
+    ):
         return Plan((Step(1.0, 0, TERMINATION_WAIT),))
     alarms = tuple(each["AlarmName"] for each in (deployment.get("AutoRollbackConfiguration") or {}).get("Alarms", ()))
     count = sum(variant.get("InitialInstanceCount") or 1 for variant in variants)
@@ -58,6 +62,26 @@ def plan_of(deployment: Mapping[str, Any] | None, variants: Sequence[Mapping[str
         return Plan(_rolling(rolling, count), alarms, rolling.get("MaximumExecutionTimeoutInSeconds"), rolling=True)
     policy = deployment.get("BlueGreenUpdatePolicy") or {}
     return Plan(_blue_green(policy, count), alarms, policy.get("MaximumExecutionTimeoutInSeconds"))
+
+
+def refusal_of(deployment: Mapping[str, Any] | None, variants: Sequence[Mapping[str, Any]], live: Sequence[str]) -> str:
+    """Why an update with this DeploymentConfig cannot be; empty when it can. live: names of the variants that serve.
+
+    The rules are -exclusions'; that SageMaker refuses the call, and its words, are unconfirmed.
+    """
+    if not deployment:
+        return ""
+    names = [variant["VariantName"] for variant in variants]
+    if set(names) != set(live):
+        return (
+            f"The variants of the new endpoint configuration ({', '.join(names)}) must have the names of those that "
+            f"serve ({', '.join(live)})."
+        )
+    if deployment.get("RollingUpdatePolicy") and (
+        len(names) > 1 or any("ServerlessConfig" in variant for variant in variants)
+    ):
+        return "RollingUpdatePolicy is not supported for serverless endpoints and for endpoints with several variants."
+    return ""
 
 
 def _blue_green(policy: Mapping[str, Any], count: int) -> tuple[Step, ...]:

@@ -44,10 +44,12 @@ class Watches:
         self._sagemaker = sagemaker
         self._lock = threading.Lock()
         self._waiting: list[Waits] = []
-        self._added = False
+        self._added = self._closed = False
 
     def add(self, waiting: Waits) -> None:
         with self._lock:
+            if self._closed:
+                return
             self._waiting.append(waiting)
             first, self._added = not self._added, True
         if first:
@@ -79,6 +81,8 @@ class Watches:
                 waiting.go_on(self._sagemaker.cloud.clock.now())
 
     def close(self) -> None:
+        with self._lock:
+            self._closed = True
         self._sagemaker.cloud.clock.remove_timer(self)
         for waiting in self.every():
             self.remove(waiting)

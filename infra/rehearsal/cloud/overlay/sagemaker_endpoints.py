@@ -10,7 +10,7 @@ from infra.rehearsal.cloud.api import AwsError, Call
 from infra.rehearsal.cloud.overlay import endpoint_deployment, handler
 from infra.rehearsal.cloud.overlay.answers import arn, listed, picked, tags_of
 from infra.rehearsal.cloud.overlay.application_autoscaling import is_registered
-from infra.rehearsal.cloud.overlay.deployment_plan import plan_of
+from infra.rehearsal.cloud.overlay.deployment_plan import plan_of, refusal_of
 from infra.rehearsal.cloud.overlay.endpoint_fleet import Retained, take_down
 from infra.rehearsal.cloud.overlay.endpoint_quota import check_quota
 from infra.rehearsal.cloud.overlay.endpoint_records import Endpoint
@@ -82,6 +82,10 @@ def update_endpoint(call: Call) -> dict[str, Any]:
         deployment_config = asked.get("DeploymentConfig")
         if deployment_config is None and asked.get("RetainDeploymentConfig"):
             deployment_config = endpoint.last_deployment_config
+        live = endpoint.fleet.production if endpoint.fleet else ()
+        refusal = refusal_of(deployment_config, config["ProductionVariants"], list(live))
+        if refusal:
+            raise AwsError("ValidationException", refusal)
         retained = _retained(endpoint, asked)
         check_quota(sagemaker, call.region, config, plan_of(deployment_config, config["ProductionVariants"]), retained)
         endpoint.status, endpoint.modified = "Updating", call.cloud.clock.now()
