@@ -50,19 +50,19 @@ def reset(path: Path, old: Any, new: Any) -> tuple[Any, bool]:
     if step == "*":
         return _reset_every(rest, old, new)
     if isinstance(new, dict) and isinstance(old, dict | None) and isinstance(step, str):
-        old = old or {}
         changed = dict(new)
         if not rest:
-            if step in old:
+            if old is not None and step in old:
                 changed[step] = old[step]
             else:
                 changed.pop(step, None)
             return changed, True
-        if step not in old and step not in new:
-            return new, True
-        if step not in old or step not in new:
+        if old is None:
             return new, False
-        changed[step], done = reset(rest, old[step], new[step])
+        if step not in new:
+            return new, step not in old
+        # What only the new one has is looked into: a last step that the old one lacks is taken out of it.
+        changed[step], done = reset(rest, old.get(step), new[step])
         return changed, done
     if isinstance(new, list) and isinstance(old, list) and isinstance(step, int):
         if step >= len(new) and step >= len(old):

@@ -115,6 +115,18 @@ def test_what_an_ignored_path_hides_survives_a_refresh(world):
     assert world.provider.live["id-1"]["count"] == 7
 
 
+def test_what_is_ignored_inside_of_a_block_that_went_away_outside_stays_away(world):
+    def program():
+        world.Thing("first", opts(ignore_changes=["spec.alarms"]), spec={"size": 1, "alarms": ["a"]})
+
+    world.up(program).check()
+    del world.provider.live["id-1"]["spec"]  # somebody's update has cleared it
+    result = world.up(program).check()
+    assert result.changes["update"] == 1
+    assert world.provider.live["id-1"]["spec"] == {"size": 1}
+    assert not [line.message for line in result.logs if "cannot ignore" in line.message]
+
+
 def test_a_path_that_can_not_be_ignored_is_said(world):
     def program(items):
         return lambda: world.Thing("first", opts(ignore_changes=["items[1].name"]), items=items)
