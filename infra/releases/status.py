@@ -160,7 +160,7 @@ def _advice(
     elif status.unasked and found is not None:
         yield (
             f"{found.serves} ({found.configuration}) serves and nobody asked for it here: somebody moved the endpoint "
-            f"by hand, and up refuses to go over it. {command(target, 'rollback', name)} asks for what serves; "
+            f"by hand, and up refuses to go over it. {_asks_for_it(target, name, found)}; "
             f"{command(target, 'retry', name, '--reason', 'WHY')} lets up release the catalog's"
         )
     if status.unguarded and status.deployment is None:
@@ -177,6 +177,12 @@ def _advice(
         )
     elif not status.agrees and status.deployment is None and not status.unasked and model.stable is not None:
         yield f"version {model.stable} is asked for, {status.serves} serves: {release_command(target)}"
+
+
+def _asks_for_it(target: Target, name: str, found: Live) -> str:
+    if found.version is None:  # no version of ours stands for it
+        return f"{command(target, 'rollback', name, '--to', 'VERSION')} asks for another"
+    return f"{command(target, 'rollback', name)} asks for what serves"
 
 
 def _of_deployment(target: Target, name: str, found: Live | None, under_way: Deployment) -> Iterator[str]:

@@ -63,6 +63,11 @@ def step_back(versions: Versions, live: int | None, *, blocked: Collection[int] 
     stable = versions.stable
     if stable is None:
         raise ReleaseError("no version is asked for (awaiting: true), so there is nothing to roll back from")
+    if unasked and live is None:
+        raise ReleaseError(
+            "what serves is no configuration of ours, so no version stands for it: say which one is to be asked for "
+            "(--to VERSION), or let up release the catalog's (mainstage model retry)"
+        )
     if live is not None and live != stable:
         return live if live < stable or unasked else stable
     if not versions.keep:

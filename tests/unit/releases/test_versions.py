@@ -90,6 +90,15 @@ def test_a_step_back_without_a_goal_is_refused(asked: Versions, blocked: tuple[i
     assert str(refusal.value) == told
 
 
+def test_what_is_none_of_ours_has_no_version_to_ask_for() -> None:
+    with pytest.raises(ReleaseError) as told:
+        step_back(versions(7, 6), None, unasked=True)
+    assert str(told.value) == (
+        "what serves is no configuration of ours, so no version stands for it: say which one is to be asked for (--to VERSION), "
+        "or let up release the catalog's (mainstage model retry)"
+    )
+
+
 def test_only_what_is_declared_can_be_gone_back_to() -> None:
     check_kept(versions(7, 6), 6)
     check_kept(versions(7, 6), 7)
