@@ -152,7 +152,8 @@ def asked_of(root: Path, environment: str, state_file: Path) -> list[Asked]:
         stack = f"{layer}-{environment}"
         known = {item.urn: item for item in state.resources(stack)}
         provider = _Replayed(known)
-        engine = Engine(provider={"*": lambda provider=provider: provider}, stack_outputs=outputs.get)
+        # What is replayed has nothing that a hook could look at.
+        engine = Engine(provider={"*": lambda provider=provider: provider}, stack_outputs=outputs.get, call_hooks=False)
         result = engine.up(stack, program_for(stack, root), stack_config(stack_file(root, stack))).check()
         outputs[stack] = result.outputs
         asked = resources_of(result)

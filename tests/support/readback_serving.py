@@ -153,7 +153,12 @@ WATCHING: Table = {
         arn="Arn",
     ),
     "aws:cloudwatch/eventTarget:EventTarget": Row(
-        Look("events", "list_targets_by_rule", {"Rule": "{rule}"}, "Targets[?Id=='{targetId}'] | [0]"),
+        Look(
+            "events",
+            "list_targets_by_rule",
+            {"Rule": "{rule}", "EventBusName": "{eventBusName}"},
+            "Targets[?Id=='{targetId}'] | [0]",
+        ),
         {
             "arn": "Arn",
             "deadLetterConfig.arn": "DeadLetterConfig.Arn",
