@@ -69,14 +69,22 @@ def canary_kept_to_its_share(stage: Stage, percent: int) -> None:
 
 
 def the_old_one_is_there(stage: Stage, configuration: str) -> None:
-    """The configuration that served before still exists, and its Model."""
+    """What served before still exists, and its Model. While it serves it is that very configuration; after a release
+    with another capacity the version before is declared with the new one."""
     if not configuration:
         return
     sagemaker = stage.client("sagemaker")
+    names = [configuration]
+    if stage.serving != configuration:
+        found = sagemaker.list_endpoint_configs(NameContains=configuration.rpartition("-")[0])["EndpointConfigs"]
+        names = [each["EndpointConfigName"] for each in found]
+    if not names:
+        raise DrillFailed(f"no configuration of the version that served before is there: {configuration}")
     try:
-        found = sagemaker.describe_endpoint_config(EndpointConfigName=configuration)
-        for variant in found["ProductionVariants"]:
-            sagemaker.describe_model(ModelName=variant["ModelName"])
+        for name in names:
+            found = sagemaker.describe_endpoint_config(EndpointConfigName=name)
+            for variant in found["ProductionVariants"]:
+                sagemaker.describe_model(ModelName=variant["ModelName"])
     except sagemaker.exceptions.ClientError as error:
         raise DrillFailed(f"what served before cannot serve again: {error}") from error
 

@@ -12,7 +12,8 @@ from infra.rehearsal.drills.protections import made_into, without_refusal, witho
 from infra.rehearsal.drills.stage import Stage, expect
 
 SCALED: dict[str, Any] = {"minimum": 2, "maximum": 6, "invocations_per_instance_per_minute": 100_000}
-TYPE, OTHER_TYPE = "ml.m5.large", "ml.c5.large"
+PROTECTION = "mainstage:deletion_protection"
+TYPE, OTHER_TYPE, THIRD_TYPE = "ml.m5.large", "ml.c5.large", "ml.m5.xlarge"
 
 
 def instances(stage: Stage) -> int:
@@ -44,6 +45,8 @@ def scaled_out(stage: Stage) -> None:
 
 def other_instance_type(stage: Stage) -> None:
     capacity = {"instance_type": TYPE, "instance_count": 2, "autoscaling": SCALED}
+    # What staging and prod have: a configuration that the files do not declare any more stays in AWS.
+    stage.config = {PROTECTION: "true"}
     stage.serve(1, capacity=capacity)
     stage.minutes(1)
     old = stage.serving
@@ -56,11 +59,17 @@ def other_instance_type(stage: Stage) -> None:
     expect(went, went.ok, f"another instance type was not released: {went.told}")
     scales(stage, "after the release")
     stage.register(3, Behaviour(crashes=True))
-    stage.world.write(stage.model, capacity=capacity, awaiting=None, stable=3, keep=[1, 2])
+    third = {**capacity, "instance_type": THIRD_TYPE}
+    stage.world.write(stage.model, capacity=third, awaiting=None, stable=3, keep=[1, 2])
+    stage.timeline.mark(f"catalog: version 3 on {THIRD_TYPE}")
     went = stage.up()
     expect(went, not went.ok, "a version that never came up ended 0")
     scales(stage, "after a release that failed")
-    always(stage, 2, old=old, next_up_ends_well=False)
+    stage.register(4)
+    stage.ask_for(4, keep=(1, 2))
+    expect(went := stage.up(), went.ok, f"the version that mends it was not released: {went.told}")
+    stage.config = {}
+    always(stage, 4, old=old)
 
 
 def scales(stage: Stage, when: str) -> None:
@@ -83,10 +92,11 @@ def quota(stage: Stage) -> None:
     try:
         went = released(stage, 2, Behaviour())
         never_came_up(went, "ResourceLimitExceeded")
-        always(stage, 1, old=old, next_up_ends_well=False)
+        stage.minutes(1)
     finally:
         capacity.restore(TYPE)
-    expect(went := stage.up(), went.ok, f"with the quota raised the next up did not end well: {went.told}")
+    stage.timeline.mark("the quota is raised")
+    always(stage, 2, old=old)
 
 
 def sold_out(stage: Stage) -> None:

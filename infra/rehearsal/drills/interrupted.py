@@ -143,7 +143,8 @@ DRILLS: tuple[Drill, ...] = (
         "Nobody needs to be there: the release is taken back, a person is paged, the history says so, and the next up "
         "refuses what was taken back.",
         Protection(
-            "the watch", made_into("mainstage.release_watch:_pattern", lambda *_given, **_named: {"source": ["no"]})
+            "the watch",
+            made_into("mainstage.release_watch:event_pattern", lambda *_given, **_named: '{"source": ["nobody"]}'),
         ),
         killed_up,
     ),
