@@ -15,6 +15,7 @@ from infra.rehearsal.drills.behaviour import Behaviour
 from infra.rehearsal.drills.real_pulumi import RealPulumi
 from infra.rehearsal.drills.stage import Stage
 from infra.rehearsal.drills.world import MODELS
+from infra.rehearsal.provider import UNKNOWN
 
 ROOT = Path(__file__).resolve().parents[3]
 ERRS = Behaviour(fails_every=20)
@@ -46,14 +47,17 @@ def test_up_tells_the_same_on_both_faces_and_good_versions_follow(pair: Pair) ->
     assert f"version {bad}" in refused
     assert f"mainstage model retry {missed.model}" in refused
     assert f"({seen.model}" not in went.told, "nothing is said of the model that was released"
+    engines = pair.world.engines
+    assert isinstance(engines, RealPulumi)
+    outputs = engines.cli.outputs(MODELS)
+    assert outputs["models"][missed.model]["endpoint_name"] == missed.endpoint
+    assert UNKNOWN not in json.dumps(outputs), "who reads the stack's outputs still can"
 
     # A good version of it ends with 0, and nothing is left to be done.
     mended = pair.next_version(missed)
     went = pair.up()
     assert went.ok, went.told
     assert serving_version(missed) == mended
-    engines = pair.world.engines
-    assert isinstance(engines, RealPulumi)
     quiet = engines.cli.try_run("preview", "--expect-no-changes", "--stack", MODELS)
     assert quiet.code == 0, quiet.told
 
