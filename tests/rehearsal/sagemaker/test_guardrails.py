@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from botocore.exceptions import ClientError
@@ -183,8 +184,13 @@ def test_rolling_shifts_batch_by_batch_and_bakes_the_last_one_too(release):
     assert release.status() == ("InService", "c2")
 
 
-def test_an_update_without_a_deployment_configuration_does_not_wait(release):
+def test_an_update_without_a_wait_moves_no_clock(release):
+    release.cloud.pace.minute_seconds = 0
+    before = release.cloud.clock.now() - datetime.now(UTC)
     assert release.stage.update("c2")["EndpointConfigName"] == "c2"
+    at_once = blue_green("ALL_AT_ONCE", 0, 0, (ALARM,))
+    assert release.stage.update("c", DeploymentConfig=at_once)["EndpointConfigName"] == "c"
+    assert release.cloud.clock.now() - datetime.now(UTC) - before < timedelta(seconds=30)
 
 
 @pytest.mark.parametrize(

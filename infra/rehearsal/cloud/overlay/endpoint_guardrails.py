@@ -55,7 +55,12 @@ class Watches:
         if first:
             self._sagemaker.cloud.clock.add_timer(self)
             alarms_of(self._sagemaker.cloud).watchers.append(self.alarm_changed)
-        self._sagemaker.cloud.pace.begin(waiting)
+
+    def let_time_pass(self, waiting: Waits) -> None:
+        """From here on the cloud's minutes pass at its pace, until nothing waits any more."""
+        with self._lock:
+            if waiting in self._waiting:
+                self._sagemaker.cloud.pace.begin(waiting)
 
     def remove(self, waiting: Waits) -> None:
         with self._lock:
@@ -110,6 +115,7 @@ class CapacityWait(Waits):
         self.due, self._watches, self._then = due, sagemaker.watches, then
         self._gone = threading.Lock()
         self._watches.add(self)
+        self._watches.let_time_pass(self)
 
     def go_on(self, now: datetime) -> None:
         if now >= self.due and self._gone.acquire(blocking=False):
@@ -152,6 +158,8 @@ class Deployment(Waits):
                 self._retire(left)
             self.sagemaker.watches.add(self)
             self.go_on(self._clock.now())
+            # One that waits for nothing is over by now, and has moved no clock.
+            self.sagemaker.watches.let_time_pass(self)
 
     def watches(self, region: str, alarm: str) -> bool:
         return region == self.endpoint.region and alarm in self.plan.alarms
