@@ -50,8 +50,13 @@ PERIOD_SECONDS = 60
 EVALUATION_PERIODS = 3
 DATAPOINTS_TO_ALARM = 2
 
-FIRING_SECONDS = PERIOD_SECONDS * EVALUATION_PERIODS
-"""How long the guards on errors and latency may need to fire. A bake shorter than that proves nothing."""
+POSTING_SECONDS = 60
+"""How much later than a minute's end alarms see SageMaker's metrics of it. That it is no more is unconfirmed."""
+
+FIRING_SECONDS = PERIOD_SECONDS * (1 + DATAPOINTS_TO_ALARM) + POSTING_SECONDS + 60
+"""How long the guards on errors and latency may need to fire: the rest of the minute in which the traffic moves, the
+minutes that have to break the promise, until SageMaker has posted the last of them, until CloudWatch looks (every
+minute). A bake shorter than that proves nothing."""
 
 _MICROSECONDS = 1000
 """SageMaker publishes ModelLatency in microseconds: a limit in milliseconds is multiplied by this."""

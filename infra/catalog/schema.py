@@ -8,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Annotated, Any, Literal
 
+from mainstage.guard_alarms import FIRING_SECONDS
 from mainstage.model_route import LONGEST_DEADLINE_MS, MOST_BODY_KIB
 from mainstage.runtime_presets import PRESETS
 from mainstage_runtime.values import number_text
@@ -81,7 +82,10 @@ class Rollout(Section):
         default=10,
         ge=0,
         le=60,
-        description="how long each step is watched by the guard alarms, in minutes, 0 to 60. Default: 10",
+        description=(
+            f"how long each step is watched by the guard alarms, in minutes, {FIRING_SECONDS // 60} (what they may "
+            "need to fire) to 60; 0, with all_at_once, releases without a watch. Default: 10"
+        ),
     )
 
     # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_TrafficRoutingConfig.html,
