@@ -138,8 +138,10 @@ MODELS = {
     "cloudwatch:Dashboard": 3,
     "cloudwatch:LogGroup": 11,
     "cloudwatch:LogStream": 2,
-    # Seven guards and six of the log, for each of two models; three of the watch.
-    "cloudwatch:MetricAlarm": 29,
+    # Of the model that is served.
+    "cloudwatch:CompositeAlarm": 1,
+    # Seven guards and six of the log, for each of two models; three of the watch; seven of the one that is served.
+    "cloudwatch:MetricAlarm": 36,
     "ec2:SecurityGroup": 2,
     "glue:CatalogDatabase": 2,
     "glue:CatalogTable": 4,
@@ -156,6 +158,7 @@ MODELS = {
     "mainstage:index:ModelService": 2,
     "mainstage:index:PredictionLog": 2,
     "mainstage:index:SageMakerEndpoint": 2,
+    "mainstage:index:ServiceAlarms": 1,
     "pulumi:providers:aws": 1,
     "pulumi:pulumi:StackReference": 1,
     "sagemaker:Endpoint": 1,
