@@ -11,7 +11,7 @@ from infra.rehearsal.drills.world import World
 pytestmark = pytest.mark.timeout(400)
 
 TRIED = ("erring-canary", "crash-at-start", "taken-back", "quota")
-"""The other drills' protections are declared, and were not taken away yet: each goes in here when it was seen to count."""
+"""Of the other drills the protections are declared and were not taken away yet: each goes in here once it was."""
 
 
 @pytest.mark.parametrize("drill", named(TRIED), ids=lambda drill: drill.name)
