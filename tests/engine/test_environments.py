@@ -143,7 +143,7 @@ PROTECTED = {
     },
     "models": {
         "athena/workgroup:Workgroup": 2,
-        "cloudwatch/logGroup:LogGroup": 10,
+        "cloudwatch/logGroup:LogGroup": 11,
         "glue/catalogDatabase:CatalogDatabase": 2,
         "glue/catalogTable:CatalogTable": 2,
         "kinesis/firehoseDeliveryStream:FirehoseDeliveryStream": 2,
