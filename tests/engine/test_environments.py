@@ -148,7 +148,8 @@ PROTECTED = {
         "glue/catalogTable:CatalogTable": 2,
         "kinesis/firehoseDeliveryStream:FirehoseDeliveryStream": 2,
         "sagemaker/endpoint:Endpoint": 1,
-        "sqs/queue:Queue": 4,
+        # Spool and rejects of each log, and what the release watch could not take.
+        "sqs/queue:Queue": 5,
     },
 }
 

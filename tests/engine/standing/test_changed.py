@@ -61,9 +61,12 @@ def changed(standing: EngineWorld, stack: str) -> dict[tuple[str, str], set[str]
 LOG_GROUPS = {
     PLATFORM: ["front-door-access-log", "front-door-not-found-logs"],
     MODELS: [
-        f"{model}-{part}-logs"
-        for model in ("card-fraud", "iris")
-        for part in ("endpoint", "log-replay", "log-stream", "log-transform", "route")
+        "release-watch-logs",
+        *(
+            f"{model}-{part}-logs"
+            for model in ("card-fraud", "iris")
+            for part in ("endpoint", "log-replay", "log-stream", "log-transform", "route")
+        ),
     ],
 }
 """The flow logs' group has a retention of its own."""
