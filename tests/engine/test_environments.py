@@ -148,7 +148,7 @@ PROTECTED = {
         "glue/catalogTable:CatalogTable": 2,
         "kinesis/firehoseDeliveryStream:FirehoseDeliveryStream": 2,
         "sagemaker/endpoint:Endpoint": 1,
-        # Spool and rejects of each log, and what the release watch could not take.
+        # Each log has a spool and its dead letters; the release watch has dead letters.
         "sqs/queue:Queue": 5,
     },
 }
