@@ -9,6 +9,7 @@ Hooks run on the program's event loop, which registers everything else: what wai
 
 import asyncio
 import time
+from functools import cache
 from typing import Any, Optional, cast
 
 import pulumi
@@ -28,13 +29,24 @@ class _Ambient:
         # Only an up that has something to release pays for these.
         import boto3
         import botocore.config
+        import botocore.session
 
-        self._session = boto3.Session(region_name=region)
+        core = botocore.session.get_session()
+        core.register_component("data_loader", _service_models())
+        self._session = boto3.Session(region_name=region, botocore_session=core)
         retries = {"total_max_attempts": 5, "mode": "standard"}
         self._config = botocore.config.Config(connect_timeout=5, read_timeout=20, retries=retries)  # seconds
 
     def client(self, service: str) -> Any:
         return self._session.client(service, config=self._config)  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+@cache
+def _service_models() -> Any:
+    """botocore's service models, read once for all endpoints of a run: each reading takes half a second of a core."""
+    import botocore.session
+
+    return botocore.session.get_session().get_component("data_loader")
 
 
 def ambient(region: str) -> Session:

@@ -7,7 +7,7 @@ from infra.rehearsal.drills.assertions import always, canary_kept_to_its_share
 from infra.rehearsal.drills.behaviour import SLO, Behaviour
 from infra.rehearsal.drills.drill import Drill, DrillFailed, Protection
 from infra.rehearsal.drills.protections import deaf_guard, without_refusal, without_verdict
-from infra.rehearsal.drills.stage import Stage, expect
+from infra.rehearsal.drills.stage import BUSY, Stage, expect
 from infra.rehearsal.drills.went import Went
 
 RUNBOOK = "release-rolled-back.md"
@@ -17,6 +17,7 @@ MANY_REQUESTS = 800
 
 
 def erring_canary(stage: Stage) -> None:
+    stage.requests = BUSY
     stage.serve(1)
     stage.minutes(2)
     old = stage.serving
@@ -68,6 +69,7 @@ def never_ready(stage: Stage) -> None:
 
 def taken_back_then_retry(stage: Stage) -> None:
     other = f"{stage.model}-other"
+    stage.requests = BUSY
     stage.serve(1)
     stage.serve(1, model=other)
     stage.minutes(1)

@@ -22,7 +22,10 @@ from infra.rehearsal.drills.timeline import Minute
 if TYPE_CHECKING:
     from infra.rehearsal.drills.world import World
 
-WORKERS = 8
+WORKERS = 2
+"""Clients that ask the front door at the same time. Each one more is a Lambda process more, of every deployment of the
+model's route, which is most of what a drill costs."""
+BATCH_WORKERS = 8
 SECONDS = 60
 WAITING = frozenset({"Baking", "ActivatingTraffic"})
 """Variant statuses of a deployment that waits for time to pass (API reference, ProductionVariantStatus)."""
@@ -72,7 +75,7 @@ def ask_itself(world: World, model: str, requests: int) -> None:
         with suppress(runtime.exceptions.ClientError):
             runtime.invoke_endpoint(EndpointName=name, ContentType="application/json", Body=REQUEST)
 
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="mainstage-drill-batch") as pool:
+    with ThreadPoolExecutor(BATCH_WORKERS, thread_name_prefix="mainstage-drill-batch") as pool:
         list(pool.map(ask, range(requests)))
 
 

@@ -22,8 +22,10 @@ from infra.rehearsal.drills.timeline import Timeline
 from infra.rehearsal.drills.went import Went
 from infra.rehearsal.drills.world import World, report_of_a_check
 
-REQUESTS = 40
-"""A minute's traffic: half of it, a canary's share, is enough for the guards' minimum."""
+REQUESTS = 12
+"""A minute's traffic where it proves nothing: enough to see who answers, and each request costs."""
+BUSY = 40
+"""A minute's traffic where guards judge: half of it, a canary's share, is enough for their minimum."""
 LOOK_SECONDS = 0.05
 STALLED_SECONDS = 3.0
 """Real seconds in which nothing changed after which a minute passes although nothing said that it waits for time."""
