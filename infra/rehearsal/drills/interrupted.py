@@ -13,7 +13,7 @@ from infra.rehearsal.drills.bad_canaries import ONE_IN_TWENTY, RUNBOOK
 from infra.rehearsal.drills.behaviour import Behaviour
 from infra.rehearsal.drills.drill import Drill, DrillFailed, Protection
 from infra.rehearsal.drills.protections import made_into, without_refusal
-from infra.rehearsal.drills.stage import BUSY, REQUESTS, Stage, expect
+from infra.rehearsal.drills.stage import BUSY, FEW, Stage, expect
 from infra.rehearsal.drills.world import OBSERVER
 from infra.releases.past import history_of
 from infra.releases.rollback_now import move
@@ -110,7 +110,7 @@ def first_release(stage: Stage) -> None:
     stage.ask_for(2)
     went = stage.up()
     expect(went, went.ok, f"the next up, with a version that works, did not end well: {went.told}")
-    stage.requests = REQUESTS
+    stage.requests = FEW
     stage.minutes(1)
     always(stage, 2, old="")
 

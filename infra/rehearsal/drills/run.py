@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from infra.rehearsal.drills import bad_canaries, capacity, good, interrupted, people
 from infra.rehearsal.drills.drill import Drill, DrillFailed, Outcome
-from infra.rehearsal.drills.stage import Stage
+from infra.rehearsal.drills.stage import FEW, Stage
 from infra.rehearsal.drills.world import World
 
 DRILLS: tuple[Drill, ...] = (
@@ -37,8 +37,8 @@ def models_of(drills: Iterable[Drill]) -> list[str]:
 
 
 def play(drill: Drill, world: World) -> Outcome:
-    """Plays one drill. Its models are declared no more afterwards: the next drill's first `up` deletes them."""
-    stage = Stage(world, drill.name)
+    """Plays one drill, with little traffic unless it asks for more. Its models are declared no more afterwards: the next drill's first `up` deletes them."""
+    stage = Stage(world, drill.name, requests=FEW)
     outcome = Outcome(
         drill.name, drill.title, drill.promise, drill.protection.what, kept=False, timeline=stage.timeline
     )

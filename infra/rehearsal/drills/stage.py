@@ -22,10 +22,10 @@ from infra.rehearsal.drills.timeline import Timeline
 from infra.rehearsal.drills.went import Went
 from infra.rehearsal.drills.world import World, report_of_a_check
 
-REQUESTS = 12
-"""A minute's traffic where it proves nothing: enough to see who answers, and each request costs."""
 BUSY = 40
 """A minute's traffic where guards judge: half of it, a canary's share, is enough for their minimum."""
+FEW = 12
+"""A minute's traffic where it proves nothing: enough to see who answers, and each request costs."""
 LOOK_SECONDS = 0.05
 STALLED_SECONDS = 3.0
 """Real seconds in which nothing changed after which a minute passes although nothing said that it waits for time."""
@@ -44,7 +44,7 @@ class Stage:
     """Every answer that clients of `model` got."""
     config: dict[str, str] = field(default_factory=dict)
     """What takes the place of keys of the stack file."""
-    requests: int = REQUESTS
+    requests: int = BUSY
     """Of clients, through the front door, a minute."""
     batch: int = 0
     """Of a batch job in the account, which asks the endpoint itself, a minute."""
