@@ -37,7 +37,10 @@ def models_of(drills: Iterable[Drill]) -> list[str]:
 
 
 def play(drill: Drill, world: World) -> Outcome:
-    """Plays one drill, with little traffic unless it asks for more. Its models are declared no more afterwards: the next drill's first `up` deletes them."""
+    """Plays one drill, with little traffic unless it asks for more.
+
+    Its models are declared no more afterwards: the next drill's first `up` deletes them.
+    """
     stage = Stage(world, drill.name, requests=FEW)
     outcome = Outcome(
         drill.name, drill.title, drill.promise, drill.protection.what, kept=False, timeline=stage.timeline
