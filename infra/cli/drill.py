@@ -49,7 +49,15 @@ def run_command(
     engine: Annotated[str, typer.Option(help="What brings the stack up: in-process, or the real pulumi.")] = IN_PROCESS,
     as_json: common.JsonOption = False,
 ) -> None:
-    """Play drills in an emulated AWS; ends 0 when every promise was kept. drills.html shows each as a timeline."""
+    """Play drills in an emulated AWS; ends 0 when every promise was kept, else 1. drills.html shows each as a timeline.
+
+    --json prints {ok, engine, seconds, page, drills}. Of each drill:
+    name, title, promise, protection, ok, problem, seconds, minutes, marks.
+    Of each minute: number, requests, failed, p99_ms, versions (answers by
+    each), new_fleet (requests that reached the fleet being released),
+    endpoint (its status), alarms (state of each guard).
+    Of each mark: minute, text, kind (done, told or seen).
+    """
     from infra.rehearsal import page
     from infra.rehearsal.drills.run import DRILLS, models_of, named, play
     from infra.rehearsal.drills.world import opened
