@@ -142,11 +142,13 @@ def _orphan(orphan: Orphan) -> dict[str, Any]:
 def _lines(done: list[Recovered], found: list[Orphan], *, acted: bool, clean: bool) -> Text:
     lines: list[Text] = []
     for each in done:
-        if not each.decisions:
+        if not each.decisions and not each.guards:
             lines.append(as_text(f"{each.stack}: nothing is left of an interrupted update"))
-        elif not acted:
+        if each.decisions and not acted:
             lines.append(as_text(f"{each.stack}: an update was interrupted; mainstage recover --yes would"))
             lines += [as_text(f"  {decision}") for decision in each.decisions]
+        if not acted:
+            lines += [as_text(f"{each.stack}: {mend}; mainstage recover --yes puts them back") for mend in each.guards]
     lines += [as_text(str(each)) for each in found]
     if clean and not acted:
         failed = ", ".join(each.id for each in found if each.removable)

@@ -1,4 +1,5 @@
 """Clears up after an update that was killed: what it made goes into the state, or is removed, or a person is asked.
+Guard alarms that are live again and missing in the state go back into it (guards.py).
 
     recover_before(pulumi, "platform-dev", target, say)       # acts; Unresolved stops what would follow
     plan(pulumi, "platform-dev", target)                      # only looks
@@ -23,6 +24,8 @@ from botocore.exceptions import ClientError
 from infra.recover.decide import Decision, Found, chosen, decide
 from infra.recover.edit import edited
 from infra.recover.finding import CannotLook, Place, ask, find
+from infra.recover.guards import Mend, mends, unguarded
+from infra.recover.guards import edited as with_guards
 from infra.recover.locks import Lock, left_behind, locks_in, locks_of
 from infra.recover.operations import CREATING, Operation, accounts_of, ids_of, operations_of, resources_of
 from infra.recover.orphans import delete, orphans
@@ -71,6 +74,8 @@ class Recovered:
 
     stack: str
     decisions: tuple[Decision, ...] = ()
+    guards: tuple[Mend, ...] = ()
+    """Endpoints whose guard alarms are live, and are or were missing in the state."""
     acted: bool = False
     state: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """The exported state: as it is now."""
@@ -81,7 +86,12 @@ class Recovered:
         return tuple(each for each in self.decisions if each.act in ("refuse", "wait"))
 
     def as_json(self) -> dict[str, Any]:
-        return {"stack": self.stack, "acted": self.acted, "decisions": [each.as_json() for each in self.decisions]}
+        return {
+            "stack": self.stack,
+            "acted": self.acted,
+            "decisions": [each.as_json() for each in self.decisions],
+            "guards": [each.endpoint for each in self.guards],
+        }
 
 
 def recover_before(pulumi: Pulumi, stack: str, target: Target, say: Say) -> Recovered:
@@ -110,7 +120,8 @@ def plan(
     answer is to no open operation."""
     _own_locks(pulumi, stack)
     state = state_of(pulumi, stack, must_exist=must_exist)
-    return Recovered(stack, tuple(_decided(state, stack, target, answers or {})), state=state)
+    decisions = tuple(_decided(state, stack, target, answers or {}))
+    return Recovered(stack, decisions, _guards(state, stack, target), state=state)
 
 
 def recover(
@@ -123,7 +134,8 @@ def recover(
     must_exist: bool = False,
     wait_seconds: float = WAIT_SECONDS,
 ) -> Recovered:
-    """Decides about every pending operation and does it. Raises Unresolved, and then nothing was done.
+    """Decides about every pending operation and does it, and puts guard alarms that are live again back into the state.
+    Raises Unresolved, and then nothing was done.
 
     answers: what a person says about operations that were refused, by URN: the id to take, or "" to forget it.
     must_exist: a stack that is not there is an error, not one without anything to recover.
@@ -134,7 +146,7 @@ def recover(
     operations = operations_of(state)
     if not operations:
         _check_answers(stack, operations, answers or {})
-        return Recovered(stack, state=state)
+        return _mended(pulumi, Recovered(stack, state=state), target, say)
     say(f"{stack}: an update was interrupted, {len(operations)} operations are open")
     decisions = _waited_for(state, stack, target, answers or {}, say, wait_seconds)
     for each in decisions:
@@ -148,13 +160,51 @@ def recover(
         if each.act == "remove":
             _remove(each, target, say)
     say(f"{stack}: recovered; up goes on from here")
-    return result
+    return _mended(pulumi, result, target, say)
+
+
+def mend_guards(pulumi: Pulumi, stack: str, target: Target, say: Say) -> Recovered:
+    """Puts guard alarms that are live again back into the state, and does nothing else.
+
+    Raises Unresolved when the state cannot be read or written, or when an update was killed: an import of the state
+    would forget what is open.
+    """
+    if _own_locks(pulumi, stack) or operations_of(state := state_of(pulumi, stack)):
+        raise Unresolved(f"{stack}: an update was interrupted, and is cleared up first")
+    return _mended(pulumi, Recovered(stack, state=state), target, say)
+
+
+def _mended(pulumi: Pulumi, recovered: Recovered, target: Target, say: Say) -> Recovered:
+    try:
+        found = _guards(recovered.state, recovered.stack, target)
+    except ClientError as error:  # no reason to stop: the update refuses what has no guards
+        say(f"{recovered.stack}: cannot look for guard alarms that the state lacks: {error}")
+        return recovered
+    if not found:
+        return recovered
+    state = with_guards(recovered.state, found)
+    _write(pulumi, recovered.stack, state, say)
+    for each in found:
+        say(f"{recovered.stack}: {each}: put back")
+    return replace(recovered, guards=found, acted=True, state=state)
+
+
+def _guards(state: Mapping[str, Any], stack: str, target: Target) -> tuple[Mend, ...]:
+    if not unguarded(state):
+        return ()
+    _check_account(state, stack, target)
+    return tuple(mends(state, target))
+
+
+def command_of(stack: str, target: Target) -> str:
+    """The command that recovers a stack."""
+    where = "" if target.emulated else f" --target {target.environment} --profile {target.profile}"
+    return f"mainstage recover --stack {stack}{where} --yes"
 
 
 def what_to_do(recovered: Recovered, target: Target) -> str:
     """The words for a person whose decision is wanted."""
-    where = "" if target.emulated else f" --target {target.environment} --profile {target.profile}"
-    command = f"mainstage recover --stack {recovered.stack}{where} --yes"
+    command = command_of(recovered.stack, target)
     lines = [f"{recovered.stack}: nothing is brought up before these are decided"]
     for each in recovered.open:
         lines.append(f"- {each}")
@@ -207,17 +257,21 @@ def _waited_for(
 
 
 def _decided(state: Mapping[str, Any], stack: str, target: Target, answers: Mapping[str, str]) -> list[Decision]:
+    _check_account(state, stack, target)
+    place = Place(target.client, target.account_id, target.region)
+    live = {each["urn"]: each.get("inputs") or {} for each in resources_of(state) if not each.get("delete")}
+    operations = operations_of(state)
+    _check_answers(stack, operations, answers)
+    return [chosen(_decide(each, state, live.get(each.urn), place), answers) for each in operations]
+
+
+def _check_account(state: Mapping[str, Any], stack: str, target: Target) -> None:
     allowed = accounts_of(state)
     if allowed and target.account_id not in allowed:
         raise Unresolved(
             f"{stack}: its state belongs to account {', '.join(sorted(allowed))}, "
             f"but the target is account {target.account_id}: name the target of that account"
         )
-    place = Place(target.client, target.account_id, target.region)
-    live = {each["urn"]: each.get("inputs") or {} for each in resources_of(state) if not each.get("delete")}
-    operations = operations_of(state)
-    _check_answers(stack, operations, answers)
-    return [chosen(_decide(each, state, live.get(each.urn), place), answers) for each in operations]
 
 
 def _check_answers(stack: str, operations: Sequence[Operation], answers: Mapping[str, str]) -> None:

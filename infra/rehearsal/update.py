@@ -17,6 +17,7 @@ from infra.rehearsal.progress import Progress, Tell
 from infra.rehearsal.provider import AwsProvider
 from infra.rehearsal.rehearse import RehearsalError, stack_report
 from infra.rehearsal.report import StackReport
+from infra.releases.mending import mend_state_file
 
 LAYERS = ("platform", "models")
 
@@ -57,6 +58,7 @@ def update(root: Path, target: Target, environment: str, tell: Tell = lambda _: 
             tell(Progress(layer))
             if layer == "models":
                 check_registered(root, target)
+                mend_state_file(target, stack)  # as `mainstage recover` does before the real pulumi
             policing = Policing(root)
             engine = Engine(
                 provider=AwsProvider(lambda: target.session),

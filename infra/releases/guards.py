@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,10 @@ from infra.registry.target import Target
 from infra.releases.live import CHANGING, Live, caller, serving
 from infra.releases.past import history_of
 from infra.releases.words import ReleaseError, command, release_command
+
+POLL_SECONDS, EMULATED_POLL_SECONDS = 15.0, 0.5
+SETTLE_SECONDS = 60.0
+"""How long an endpoint may still look as before an update that was accepted."""
 
 _SETTINGS = (
     "AlarmName",
@@ -61,10 +66,14 @@ _CONFIGURATION = (
 
 def deployment_config(endpoint: str, rollout: Rollout) -> dict[str, Any]:
     """What UpdateEndpoint is told for a rollout of the catalog: the same as the program declares, guards among it."""
+    return _cased(_deployment(rollout).block(list(guard_alarm_names(endpoint).values())))
+
+
+def _deployment(rollout: Rollout) -> Deployment:
     given: dict[str, Any] = {"strategy": rollout.strategy, "bake_minutes": rollout.bake_minutes}
     if rollout.percent is not None:
         given["percent"] = rollout.percent
-    return _cased(Deployment(**given).block(list(guard_alarm_names(endpoint).values())))
+    return Deployment(**given)
 
 
 def _cased(value: Any) -> Any:
@@ -160,6 +169,42 @@ def restore(target: Target, model: Model) -> Restored:
         _remember(target, found, copied)
         return Restored(model.model, found.endpoint, copied, found.serves, True, copied_from=found.configuration)
     return Restored(model.model, found.endpoint, found.configuration, found.serves, changed=True)
+
+
+def arrived(
+    target: Target, model: Model, tell: Callable[[str], None], wait_seconds: float | None = None
+) -> Live | None:
+    """Waits until the endpoint is at rest again, under the guards; None when it is not within that time. Interrupted,
+    it leaves the deployment as it is.
+
+    tell: is given what the endpoint is doing, again and again. wait_seconds: left out, as long as the deployment may
+    take. Raises ReleaseError when the endpoint came to rest without the guards.
+    """
+    if wait_seconds is None:
+        wait_seconds = _deployment(model.rollout).execution_seconds + SETTLE_SECONDS
+    began = time.monotonic()
+    changed = False
+    while True:
+        found = serving(target, model.model)
+        passed = time.monotonic() - began
+        if found.pending is None and found.status not in CHANGING:
+            if not unguarded(found):
+                return found
+            if changed or passed >= min(SETTLE_SECONDS, wait_seconds):
+                why = f": {found.failure_reason}" if found.failure_reason else ""
+                raise ReleaseError(
+                    f"{found.endpoint} is {found.status} and has no guards: the deployment was taken back or failed"
+                    f"{why}. See {command(target, 'status', model.model)}"
+                )
+        else:
+            changed = True
+        if passed >= wait_seconds:
+            return None
+        stages = f" ({', '.join(found.pending.stages)})" if found.pending and found.pending.stages else ""
+        tell(
+            f"{found.endpoint} is {found.status}{stages}, {passed / 60:.0f} of at most {wait_seconds / 60:.0f} minutes"
+        )
+        time.sleep(EMULATED_POLL_SECONDS if target.emulated else POLL_SECONDS)
 
 
 def _update(target: Target, endpoint: str, configuration: str, deployment: Mapping[str, Any]) -> None:

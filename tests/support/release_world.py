@@ -248,6 +248,8 @@ class World:
                 raise self.refuses.pop(name)
             if name == "set_alarm_state":
                 self.alarms[given["AlarmName"]] = given["StateValue"]
+            if name == "update_endpoint" and self.endpoint is not None and "DeploymentConfig" in given:
+                self.endpoint["LastDeploymentConfig"] = given["DeploymentConfig"]
             return {}
 
         return call

@@ -14,6 +14,9 @@ from infra.rehearsal.drills.protections import made_into, without_refusal
 from infra.rehearsal.drills.stage import Stage, expect
 from infra.releases.abort import abort as raise_stop
 from infra.releases.guards import restore
+from infra.releases.guards import unguarded as unguarded_by
+from infra.releases.live import serving
+from infra.releases.past import retry
 
 APPROVAL = "mainstage:approval"
 
@@ -103,24 +106,36 @@ def unguarded(stage: Stage) -> None:
     went = stage.up()
     expect(went, not went.ok, "a release without guards was sent")
     expect(went, "restore-guards" in went.told, f"the refusal does not name the command that helps: {went.told}")
-    running_restore(stage)
-    from infra.releases.past import history_of, retry
-
-    del history_of
+    restore_guards(stage)
     went = stage.up()
-    if not went.ok and "unasked" in went.told:
-        retry(stage.world.target, stage.model, 2, "looked at: the notebook's copy of version 1")
-        went = stage.up()
+    expect(went, not went.ok and "unguarded:" not in went.told, f"restored guards are not seen: {went.told}")
+    expect(went, "unasked:" in went.told, f"version 2 was to be refused for the notebook's configuration: {went.told}")
+    retry(stage.world.target, stage.model, 2, "looked at: the notebook's copy of version 1")
+    stage.timeline.mark("mainstage model retry")
+    went = stage.up()
     expect(went, went.ok, f"guarded again, version 2 was not released: {went.told}")
+    expect_guards(stage)
     always(stage, 2, old=old)
+    quiet = stage.preview()
+    changes = {op: count for op, count in quiet.changes.items() if count and op not in ("same", "read")}
+    expect(changes, quiet.ok and not changes, "the preview after it is not quiet")
 
 
-def running_restore(stage: Stage) -> None:
-    """`mainstage model restore-guards`, and the minutes that its update needs."""
+def restore_guards(stage: Stage) -> None:
+    """`mainstage model restore-guards`: the minutes that its update needs, and the state after it."""
     model = load_catalog(stage.world.root, stage.world.target.environment).models[stage.model]
     restore(stage.world.target, model)
     stage.timeline.mark("mainstage model restore-guards")
     until_at_rest(stage)
+    expect_guards(stage)
+    mended = stage.world.engines.mend_guards()
+    expect(mended, mended == [stage.endpoint], "the state did not get the guards back")
+
+
+def expect_guards(stage: Stage) -> None:
+    """The last deployment was told of all guards. Raises DrillFailed."""
+    found = serving(stage.world.target, stage.model)
+    expect(found.rollback_alarms, not unguarded_by(found), "the last deployment was sent without the guards")
 
 
 def update(stage: Stage, configuration: str, **options: Any) -> None:

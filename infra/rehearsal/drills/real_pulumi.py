@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from infra.program import ROOT
-from infra.recover import recover_before
+from infra.recover import mend_guards, recover_before
 from infra.rehearsal.drills.went import Went
 from infra.rehearsal.provider.served import ServedProvider
 from infra.rehearsal.pulumi_cli import told
@@ -91,6 +91,10 @@ class RealPulumi:
             if each["type"] == "aws:sagemaker/endpoint:Endpoint" and each["outputs"].get("name") == name:
                 return str(each["outputs"]["endpointConfigName"])
         return ""
+
+    def mend_guards(self) -> list[str]:
+        done = mend_guards(self.cli, self._world.models_stack, self._world.target, lambda _: None)
+        return [each.endpoint for each in done.guards]
 
     def write(self, stack: str, config: Mapping[str, str]) -> None:
         """Writes the stack file that pulumi reads; `config` takes the place of keys of the world's."""

@@ -27,6 +27,7 @@ from infra.rehearsal.drills.behaviour import catalog_text
 from infra.rehearsal.drills.went import Went
 from infra.rehearsal.engine import Engine, Result
 from infra.rehearsal.provider import AwsProvider
+from infra.releases.mending import mend_state_file
 
 ENVIRONMENT = "dev"
 PLATFORM, MODELS = f"platform-{ENVIRONMENT}", f"models-{ENVIRONMENT}"
@@ -57,6 +58,10 @@ class Engines(Protocol):
 
     def endpoint_config(self, model: str) -> str:
         """The endpoint configuration that the state says a model's endpoint has; empty for no endpoint."""
+        ...
+
+    def mend_guards(self) -> list[str]:
+        """Puts guards that are live again back into the state, and names their endpoints."""
         ...
 
 
@@ -161,6 +166,12 @@ class InProcess:
             if each.type == "aws:sagemaker/endpoint:Endpoint" and each.outputs.get("name") == name
         ]
         return str(found[0]) if found else ""
+
+    def mend_guards(self) -> list[str]:
+        done = mend_state_file(self._world.target, MODELS)
+        if done.problem:
+            raise RuntimeError(done.problem)
+        return list(done.put_back)
 
 
 def _went(result: Result) -> Went:

@@ -28,7 +28,7 @@ from infra.rehearsal.engine.refreshing import refresh
 from infra.rehearsal.engine.removal import destroy
 from infra.rehearsal.engine.resource_state import ResourceState
 from infra.rehearsal.engine.results import Progress, Result, RunFailed, StateError
-from infra.rehearsal.engine.state import State
+from infra.rehearsal.engine.state import ORGANIZATION, PROJECT, State
 
 Providers = Servicer | Callable[[], Servicer] | Mapping[str, Servicer | Callable[[], Servicer]]
 """The `aws` provider, a function that makes one for each provider resource, or either by package name."""
@@ -47,8 +47,8 @@ class Engine:
         *,
         provider: Providers,
         state_file: Path | None = None,
-        project: str = "mainstage",
-        organization: str = "organization",
+        project: str = PROJECT,
+        organization: str = ORGANIZATION,
         progress: Progress | None = None,
         policies: Sequence[Policy] = (),
         stack_outputs: StackOutputs | None = None,

@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from infra.rehearsal.engine.results import StateError
 from infra.rehearsal.engine.vault import Vault
 
 VERSION = 1
+PROJECT, ORGANIZATION = "mainstage", "organization"
 
 
 class State:
@@ -138,6 +139,15 @@ class State:
         """Takes over a stack's resources and returns when they are on disk."""
         self.keep(stack, resources)
         self._write()
+
+    def edit(self, stack: str, change: Callable[[ResourceState], ResourceState]) -> bool:
+        """Changes what is remembered of a stack's resources, and says whether it did. StateError while a run goes."""
+        with self.exclusive():
+            before = self.resources(stack)
+            after = tuple(map(change, before))
+            if after != before:
+                self.save(stack, after)
+            return after != before
 
     def _beside(self, ending: str) -> Path:
         assert self.path is not None, "only a state with a file has files beside it"

@@ -10,22 +10,8 @@ from infra.rehearsal.drills.world import World
 
 pytestmark = pytest.mark.timeout(400)
 
-OPEN = {
-    "unguarded": (
-        "a refresh drops the alarms from the endpoint's inputs and does not bring them back, so that up refuses also "
-        "after restore-guards (infra/rehearsal/provider/plan.py, refreshed_inputs; the real bridge: unconfirmed)"
-    ),
-}
-"""Drills whose promise is not kept yet."""
 
-
-def marked(drill: Drill) -> object:
-    why = OPEN.get(drill.name)
-    marks = [pytest.mark.xfail(reason=why, strict=True)] if why else []
-    return pytest.param(drill, id=drill.name, marks=marks)
-
-
-@pytest.mark.parametrize("drill", [marked(drill) for drill in DRILLS])
+@pytest.mark.parametrize("drill", DRILLS, ids=lambda drill: drill.name)
 def test_kept(drill: Drill, world: World):
     outcome = play(drill, world)
     assert (outcome.problem, outcome.kept) == ("", True)
