@@ -16,6 +16,7 @@ from readback_table import TABLE
 from infra.program import program_for
 from infra.rehearsal.engine import Options, Registered, record
 from infra.rehearsal.provider.rows import ROWS
+from infra.releases.past import retry
 from infra.settings import ENVIRONMENTS, stack_config, stack_file
 
 STACKS = (PLATFORM, MODELS)
@@ -69,8 +70,15 @@ def test_what_somebody_changed_is_found_and_repaired(standing: EngineWorld) -> N
         assert "no changes were expected for refresh but changes were proposed" in done.stderr
     assert seen == expected
 
-    for stack in STACKS:
-        world.cli.up(stack)
+    world.cli.up(PLATFORM)
+    # Whoever moved an endpoint by hand may have had a reason: everything else is repaired, and that waits for a person.
+    done = world.cli.try_run("up", "--yes", "--skip-preview", "--continue-on-error", "--stack", MODELS)
+    assert done.code == 1
+    assert "unasked: the endpoint serves somebodys, which nobody asked for here" in done.told
+    assert "mainstage model retry iris --reason" in done.told
+    assert set(_differences(world, {stack: world.cli.state(stack) for stack in STACKS})) <= {"iris-endpoint-endpoint"}
+    assert retry(world.target, "iris", 1, "moved by a test")[1]
+    world.cli.up(MODELS)
     for stack in STACKS:
         world.cli.preview(stack, "--expect-no-changes")
     assert _differences(world, {stack: world.cli.state(stack) for stack in STACKS}) == {}

@@ -18,7 +18,7 @@ from infra.layers.names import registry_bucket_name
 from infra.registry.target import Target
 from infra.rehearsal.cloud.iam.principals import OPERATOR_SECRET_ACCESS_KEY
 from infra.releases.abort import abort
-from infra.releases.guards import deployment_config, restore, unguarded
+from infra.releases.guards import arrived, deployment_config, restore, unguarded
 from infra.releases.leftovers import clean, leftovers
 from infra.releases.live import serving
 from infra.releases.past import history_of
@@ -174,7 +174,9 @@ def test_restored_guards_end_the_next_release(iris: Iris) -> None:
     done = restore(iris.target, iris.model)
     assert (done.changed, done.configuration, done.copied_from) == (True, TWO, "")
     iris.up()
+    assert arrived(iris.target, iris.model, print, wait_seconds=0) is None
     iris.settled(2)
+    assert arrived(iris.target, iris.model, print) == serving(iris.target, "iris")
     assert unguarded(serving(iris.target, "iris")) == []
     assert not restore(iris.target, iris.model).changed
     iris.watch(ONE)
