@@ -137,7 +137,8 @@ def _under_resources(told: str, severity: str) -> dict[str, str]:
     """The texts of one severity in the diagnostics, by logical name, in one line each; the stack's own left out."""
     found: dict[str, str] = {}
     name = of = ""
-    for line in told.partition("\nDiagnostics:\n")[2].partition("\nResources:\n")[0].splitlines():
+    diagnostics = re.split(r"\n(?:Outputs|Resources):\n", told.partition("\nDiagnostics:\n")[2])[0]
+    for line in diagnostics.splitlines():
         if heading := re.match(r"  (\S+) \((\S+)\):$", line):
             name, of = ("", "") if heading[1].startswith("pulumi:pulumi:") else (heading[2], "")
         elif name and line.strip():

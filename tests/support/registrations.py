@@ -16,11 +16,18 @@ from google.protobuf.json_format import MessageToDict
 from infra.rehearsal.engine.monitor import Monitor
 from infra.rehearsal.engine.values import ASSET_SIGNATURE, SIGNATURE
 
-CALLS = ("RegisterResource", "RegisterResourceOutputs", "ReadResource", "Invoke", "RegisterResourceHook")
+CALLS = (
+    "RegisterResource",
+    "RegisterResourceOutputs",
+    "ReadResource",
+    "Invoke",
+    "RegisterResourceHook",
+    "RegisterErrorHook",
+)
 """The calls of the monitor that say what a program wants."""
 
-_MADE_BY_THE_RUN = frozenset({"sourcePosition", "stackTrace", "parentStackTraceHandle"})
-"""Where in the sources a request comes from: it begins at the caller of the program."""
+_MADE_BY_THE_RUN = frozenset({"sourcePosition", "stackTrace", "parentStackTraceHandle", "callback"})
+"""Where in the sources a request comes from, which begins at the caller of the program; where a hook is called back."""
 _PROVIDER_ID = re.compile(r"(::pulumi:providers:\w+::[\w-]+)::[\w-]+")
 _AUTO_NAME = re.compile(r".+-[0-9a-f]{7}")
 
