@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from infra.rehearsal.cloud.cloud import Cloud
 
 SLOW = (
+    "tests/rehearsal/drills/",
     "tests/engine/standing/",
     "tests/engine/releases/",
     "tests/engine/test_environments",

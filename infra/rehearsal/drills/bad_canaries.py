@@ -7,7 +7,7 @@ from infra.rehearsal.drills.assertions import always, canary_kept_to_its_share
 from infra.rehearsal.drills.behaviour import SLO, Behaviour
 from infra.rehearsal.drills.drill import Drill, DrillFailed, Protection
 from infra.rehearsal.drills.protections import deaf_guard, without_refusal, without_verdict
-from infra.rehearsal.drills.stage import BUSY, Stage, expect
+from infra.rehearsal.drills.stage import BUSY, FEW, Stage, expect
 from infra.rehearsal.drills.went import Went
 
 RUNBOOK = "release-rolled-back.md"
@@ -69,12 +69,13 @@ def never_ready(stage: Stage) -> None:
 
 def taken_back_then_retry(stage: Stage) -> None:
     other = f"{stage.model}-other"
-    stage.requests = BUSY
     stage.serve(1)
     stage.serve(1, model=other)
     stage.minutes(1)
     old = stage.serving
+    stage.requests = BUSY
     taken_back(stage, released(stage, 2, ONE_IN_TWENTY), guard="errors", version=2)
+    stage.requests = FEW
     stage.register(2, model=other)
     stage.ask_for(2, keep=(1,), model=other)
     went = stage.up()
@@ -88,6 +89,7 @@ def taken_back_then_retry(stage: Stage) -> None:
 
     retry(stage.world.target, stage.model, 2, "the table is there now")
     stage.timeline.mark("mainstage model retry: version 2 may be released again")
+    stage.requests = BUSY
     taken_back(stage, stage.up(), guard="errors", version=2)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from infra.program import program_for
@@ -20,8 +21,18 @@ def main() -> int:
     engine = Engine(
         provider=AwsProvider(lambda: target.session), state_file=target.state_file, environment=target.variables
     )
-    result = engine.up(MODELS, program_for(MODELS, Path(told["root"])), told["config"], continue_on_error=True)
+    with removed(told.get("without", "")):
+        result = engine.up(MODELS, program_for(MODELS, Path(told["root"])), told["config"], continue_on_error=True)
     return 0 if result.error is None else 1
+
+
+def removed(drill: str) -> AbstractContextManager[object]:
+    """Without a drill's protection, as the process that plays it; for no name, with all of them."""
+    if not drill:
+        return nullcontext()
+    from infra.rehearsal.drills.run import named
+
+    return named([drill])[0].protection.removed()
 
 
 if __name__ == "__main__":

@@ -8,14 +8,14 @@ from typing import Any
 from infra.rehearsal.drills.assertions import always
 from infra.rehearsal.drills.drill import Drill, DrillFailed, Protection
 from infra.rehearsal.drills.protections import made_into
-from infra.rehearsal.drills.stage import BUSY, Stage, expect
+from infra.rehearsal.drills.stage import FEW, Stage, expect
 
 BAKE_MINUTES = 5
 """Long enough for two minutes of three, and for the minute that CloudWatch posts late."""
 
 
 def good_canary(stage: Stage) -> None:
-    stage.requests = BUSY
+    stage.requests = 2 * FEW  # enough that each minute shows the shares
     stage.serve(1)
     stage.minutes(2)
     old = stage.serving

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from infra.catalog import load_catalog
@@ -10,13 +12,14 @@ from infra.rehearsal.drills.assertions import always
 from infra.rehearsal.drills.bad_canaries import RUNBOOK
 from infra.rehearsal.drills.behaviour import Behaviour
 from infra.rehearsal.drills.drill import Drill, DrillFailed, Protection
-from infra.rehearsal.drills.protections import made_into, without_refusal
-from infra.rehearsal.drills.stage import Stage, expect
+from infra.rehearsal.drills.protections import both, made_into, without_refusal
+from infra.rehearsal.drills.stage import FEW, Stage, expect
 from infra.releases.abort import abort as raise_stop
 from infra.releases.guards import restore
 from infra.releases.guards import unguarded as unguarded_by
 from infra.releases.live import serving
 from infra.releases.past import retry
+from infra.releases.words import ReleaseError
 
 APPROVAL = "mainstage:approval"
 
@@ -30,7 +33,10 @@ def aborted(stage: Stage) -> None:
     running = stage.start_up()
     running.until_it_waits()
     stage.minute()
-    raise_stop(stage.world.target, stage.model, reason="wrong table", wait_seconds=0)
+    try:
+        raise_stop(stage.world.target, stage.model, reason="wrong table", wait_seconds=0)
+    except ReleaseError as error:
+        raise DrillFailed(f"the release could not be aborted: {error}") from error
     stage.timeline.mark("mainstage model abort, on another machine")
     went = running.wait()
     expect(went, not went.ok, "an aborted release ended 0")
@@ -45,7 +51,7 @@ def failing_old(stage: Stage) -> None:
     stage.register(2, Behaviour(fails_every=2))
     stage.ask_for(2, keep=(1,))
     expect(went := stage.up(), went.ok, f"nobody asked version 2 anything, and it was not released: {went.told}")
-    stage.requests = 60
+    stage.requests = 2 * FEW
     stage.minutes(4)
     if stage.timeline.minutes[-1].alarms.get("errors") != "ALARM":
         raise DrillFailed(f"half of all requests fail and no guard rings: {stage.timeline.minutes[-1].alarms}")
@@ -166,9 +172,19 @@ def _any_fleet(original: Any, guard: str, resolved: Any) -> Any:
     return original(guard, resolved)
 
 
-def _no_stop(original: Any, deployment: Any, alarm_names: Any) -> Any:
+def _sent_without_stop(original: Any, deployment: Any, alarm_names: Any) -> Any:
     """The rollback configuration is without the stop guard."""
-    return original(deployment, [each for each in alarm_names if not each.endswith("-stop")])
+    return original(deployment, _without_stop(alarm_names))
+
+
+def _wanted_without_stop(original: Any, *given: Any) -> Any:
+    """And the hooks don't miss it there."""
+    plan = original(*given)
+    return replace(plan, alarms=_without_stop(plan.alarms))
+
+
+def _without_stop(alarm_names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(each for each in alarm_names if not each.endswith("-stop"))
 
 
 DRILLS = (
@@ -190,7 +206,10 @@ DRILLS = (
         "serves.",
         Protection(
             "the stop guard is among the rollback alarms",
-            made_into("mainstage._release_rules:Deployment.block", _no_stop),
+            both(
+                made_into("mainstage._release_rules:Deployment.block", _sent_without_stop),
+                made_into("mainstage._release_plan:release_plan", _wanted_without_stop),
+            ),
         ),
         aborted,
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -44,6 +44,19 @@ def replaced(place: str, made: Callable[[Any], Any]) -> Iterator[None]:
 def made_into(place: str, instead: Callable[..., Any]) -> Callable[[], Any]:
     """For a Protection: while it is removed, the function at `place` is `instead`, called with the original first."""
     return lambda: replaced(place, lambda original: lambda *given, **named: instead(original, *given, **named))
+
+
+def both(*removals: Callable[[], Any]) -> Callable[[], Any]:
+    """For a Protection that stands in more than one place."""
+
+    @contextmanager
+    def removed() -> Iterator[None]:
+        with ExitStack() as until_the_end:
+            for each in removals:
+                until_the_end.enter_context(each())
+            yield
+
+    return removed
 
 
 def without_refusal(rule: str) -> Callable[[], Any]:

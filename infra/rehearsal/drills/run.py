@@ -36,16 +36,35 @@ def models_of(drills: Iterable[Drill]) -> list[str]:
     return [f"{drill.name}{end}" for drill in drills for end in ("", "-other")]
 
 
-def play(drill: Drill, world: World) -> Outcome:
-    """Plays one drill, with little traffic unless it asks for more.
+def play(drill: Drill, world: World, *, protected: bool = True) -> Outcome:
+    """Plays one drill, with little traffic unless it asks for more. Not `protected`: without what keeps its promise.
 
-    Its models are declared no more afterwards: the next drill's first `up` deletes them.
+    Its models are declared no more afterwards: the next drill's first `up` deletes them. ValueError for a drill that
+    was played in this world before.
     """
+    if drill.name in world.played:
+        raise ValueError(f"{drill.name} was played in this world before: version 2 of its model has a history here")
+    world.played.add(drill.name)
     stage = Stage(world, drill.name, requests=FEW)
     outcome = Outcome(
         drill.name, drill.title, drill.promise, drill.protection.what, kept=False, timeline=stage.timeline
     )
     began = time.monotonic()
+    if protected:
+        _play(drill, stage, outcome)
+    else:
+        world.without = drill.name
+        try:
+            with drill.protection.removed():
+                _play(drill, stage, outcome)
+        finally:
+            world.without = ""
+    outcome.seconds = time.monotonic() - began
+    return outcome
+
+
+def _play(drill: Drill, stage: Stage, outcome: Outcome) -> None:
+    world = stage.world
     try:
         drill.play(stage)
         outcome.kept = True
@@ -56,9 +75,9 @@ def play(drill: Drill, world: World) -> Outcome:
         outcome.problem = f"{type(failure).__name__}: {failure}"
     finally:
         world.cloud.faults.clear()
+        if not outcome.kept:
+            stage.leave()
         world.forget(models_of([drill]))
-    outcome.seconds = time.monotonic() - began
-    return outcome
 
 
 def play_all(drills: Iterable[Drill], world: World, tell: Callable[[Outcome], None] = lambda _: None) -> list[Outcome]:

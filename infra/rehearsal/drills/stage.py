@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -29,6 +30,8 @@ FEW = 12
 LOOK_SECONDS = 0.05
 STALLED_SECONDS = 3.0
 """Real seconds in which nothing changed after which a minute passes although nothing said that it waits for time."""
+AT_ONCE_SECONDS = 40
+"""Real seconds that an up takes at most which has nothing to wait for, on a machine with much else to do."""
 LONGEST_MINUTES = 90
 LONGEST_SECONDS = 180
 
@@ -48,6 +51,7 @@ class Stage:
     """Of clients, through the front door, a minute."""
     batch: int = 0
     """Of a batch job in the account, which asks the endpoint itself, a minute."""
+    _running: list[Running] = field(default_factory=list)
     _spans: list[tuple[str, datetime]] = field(default_factory=list)
     """Of each minute: the configuration that was being released, and when it began."""
 
@@ -84,19 +88,20 @@ class Stage:
         self.timeline.mark(f"catalog of {model or self.model}: version {version}")
 
     def serve(self, version: int = 1, behaviour: Behaviour | None = None, *, model: str = "", **asked: Any) -> None:
-        """A model that serves this version: written, registered, up. Raises DrillFailed."""
+        """A model that serves this version: written, registered, up. RuntimeError when not: no drill is about that."""
         self.world.write(model or self.model, **asked)
         self.register(version, behaviour, model=model)
         self.ask_for(version, model=model)
-        expect(went := self.up(), went.ok, f"the first up did not end well: {went.told}")
+        if not (went := self.up()).ok:
+            raise RuntimeError(f"the first up did not end well: {went.told}")
 
     def up(self, *, note: bool = True) -> Went:
         """Applies the files; minutes of traffic pass while an endpoint waits for them."""
         return self.up_while(lambda: None, note=note)
 
     def up_at_once(self) -> Went:
-        """As `up`, and no minute passes."""
-        went = self.world.engines.up(self.config)
+        """As `up`, and no minute passes. Raises DrillFailed when it waits for one."""
+        went = self.start_up().at_once()
         self.timeline.mark("up ended 0" if went.ok else f"up refused: {first_line(went.told)}", "told")
         return went
 
@@ -118,7 +123,20 @@ class Stage:
 
     def start_up(self) -> Running:
         """Starts an `up` and comes back at once."""
-        return Running(self)
+        self._running.append(running := Running(self))
+        return running
+
+    def leave(self) -> None:
+        """Waits for what a drill that was broken off has left under way, and has its `config` taken back (which may
+        protect its resources from being deleted): the next one needs the stack."""
+        end = time.monotonic() + LONGEST_SECONDS
+        while any(each.under_way for each in self._running) and time.monotonic() < end:
+            self.world.cloud.clock.advance(minute.SECONDS)
+            time.sleep(LOOK_SECONDS)
+        if self.config:
+            self.config = {}
+            with suppress(DrillFailed):  # it has failed already
+                self.up(note=False)
 
     def preview(self) -> Went:
         return self.world.engines.preview(self.config)
@@ -217,6 +235,13 @@ class Running:
         """Waits until the endpoint bakes."""
         self.until(self._stage.waits, f"{self._stage.endpoint} waits for time to pass")
 
+    def at_once(self) -> Went:
+        """How it ended, without a minute that passes. Raises DrillFailed when it does not, and what it raised."""
+        self._thread.join(AT_ONCE_SECONDS)
+        if self.under_way:
+            raise DrillFailed(f"the up had to end at once, and waits for {self._stage.endpoint}: {self._stage.live()}")
+        return self._ended()
+
     def wait(self, each_minute: Callable[[], None] = lambda: None) -> Went:
         """Lets minutes pass until it has ended. Raises DrillFailed when it does not, and what it raised."""
         end, seen, since = time.monotonic() + LONGEST_SECONDS, "", time.monotonic()
@@ -234,6 +259,9 @@ class Running:
                 each_minute()
                 since = time.monotonic()
             self._thread.join(LOOK_SECONDS)
+        return self._ended()
+
+    def _ended(self) -> Went:
         ended = self._went[0]
         if isinstance(ended, BaseException):
             raise ended

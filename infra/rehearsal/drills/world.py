@@ -24,6 +24,7 @@ from infra.rehearsal.cloud.cloud import Cloud
 from infra.rehearsal.cloud.iam.principals import OPERATOR_SECRET_ACCESS_KEY, new_operator_access_key_id
 from infra.rehearsal.cloud.model_host import CheckReport, PresetEnvironments
 from infra.rehearsal.drills.behaviour import catalog_text
+from infra.rehearsal.drills.hook_time import hooks_wait_for
 from infra.rehearsal.drills.went import Went
 from infra.rehearsal.engine import Engine, Result
 from infra.rehearsal.provider import AwsProvider
@@ -75,6 +76,10 @@ class World:
     environments: PresetEnvironments
     target: Target
     models_stack: str = MODELS
+    played: set[str] = field(default_factory=set)
+    """Drills that were played here: what their models' histories tell stays."""
+    without: str = ""
+    """The drill whose protection is removed, for an `up` in another process."""
     engines: Engines = field(init=False)
     door: FrontDoor = field(init=False)
 
@@ -142,6 +147,7 @@ class InProcess:
         target = self._world.target
         told = {
             "root": str(self._world.root),
+            "without": self._world.without,
             "config": {**self._world.config(MODELS), **config},
             "target": {**asdict(target), "state_file": str(target.state_file)},
         }
@@ -200,6 +206,8 @@ def in_cloud(
             from infra.rehearsal.drills.real_pulumi import real_pulumi
 
             world.engines = until_the_end.enter_context(real_pulumi(world, folder / "pulumi", checkout=checkout))
+        else:
+            until_the_end.enter_context(hooks_wait_for(cloud.clock))
         world.bring_up(models)
         yield world
 

@@ -1,4 +1,5 @@
-"""The drills' world: dev's platform with a place for the models of every drill. Built once for each test process."""
+"""The drills' worlds: dev's platform with a place for the models of every drill. Each is built once for a process, one
+for the drills as they are and one for those without their protection: a drill is played once in a world."""
 
 from __future__ import annotations
 
@@ -10,5 +11,6 @@ from infra.rehearsal.drills.world import World, in_cloud
 
 
 @pytest.fixture
-def world(tenancy: Tenancy) -> World:
-    return tenancy.take("drills", lambda cloud: in_cloud(cloud, models_of(DRILLS)))
+def world(tenancy: Tenancy, request: pytest.FixtureRequest) -> World:
+    name = f"drills of {request.path.name}"
+    return tenancy.take(name, lambda cloud: in_cloud(cloud, models_of(DRILLS)))

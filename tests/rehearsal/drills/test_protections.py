@@ -5,19 +5,15 @@ from __future__ import annotations
 import pytest
 
 from infra.rehearsal.drills.drill import Drill
-from infra.rehearsal.drills.run import named, play
+from infra.rehearsal.drills.run import DRILLS, play
 from infra.rehearsal.drills.world import World
 
 pytestmark = pytest.mark.timeout(400)
 
-TRIED = ("erring-canary", "crash-at-start", "taken-back", "quota")
-"""Of the other drills the protections are declared and were not taken away yet: each goes in here once it was."""
 
-
-@pytest.mark.parametrize("drill", named(TRIED), ids=lambda drill: drill.name)
+@pytest.mark.parametrize("drill", DRILLS, ids=lambda drill: drill.name)
 def test_broken_without_its_protection(drill: Drill, world: World):
-    with drill.protection.removed():
-        outcome = play(drill, world)
+    outcome = play(drill, world, protected=False)
     assert not outcome.kept, f"nothing was wrong without: {drill.protection.what}"
     # A drill that breaks by itself would fail for any reason: this one has to say which promise was not kept.
     assert not outcome.broke, outcome.problem
