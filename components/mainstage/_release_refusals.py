@@ -112,7 +112,7 @@ def _blocked(plan: ReleasePlan, events: Sequence[ReleaseEvent]) -> Optional[Refu
         return None
     what = "was rolled away from" if event.kind == history.ROLLED_BACK else "was taken back"
     why = f" by {event.alarm.name} ({event.alarm.window})" if event.alarm is not None else ""
-    reason = f": {event.reason}" if event.reason else ""
+    reason = f": {event.reason.rstrip('. ')}" if event.reason else ""
     return Refusal(
         BLOCKED,
         f"version {plan.version} {what} on {event.at[:16].replace('T', ' ')} UTC{why}{reason}. Let the catalog name "

@@ -21,7 +21,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from infra.cli import common
-from infra.cli.output import emit, errors, fail, say
+from infra.cli.output import emit, errors, fail, note, say
 from infra.cli.screen import as_text, visible
 from infra.registry.target import ENVIRONMENTS, TargetError
 from infra.rehearsal.cloud.pace import SERVED_MINUTE_SECONDS
@@ -114,7 +114,7 @@ def up(
     asked = environment_of(environment)
     where = common.target(None, None, as_json=as_json)
     with showing() as tell:
-        done = update(common.root(), where, asked, tell)
+        done = update(common.root(), where, asked, tell, lambda line: note(line, as_json=as_json))
     emit([each.as_dict() for each in done] if as_json else done, as_json=as_json, render=_up_table)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+from collections.abc import Callable
 from pathlib import Path
 
 from infra import settings
@@ -12,7 +13,7 @@ from infra.program import program_for
 from infra.registry.registry import Registry
 from infra.registry.retire import left_behind
 from infra.registry.target import Target
-from infra.rehearsal.engine import Engine
+from infra.rehearsal.engine import Engine, Result
 from infra.rehearsal.progress import Progress, Tell
 from infra.rehearsal.provider import AwsProvider
 from infra.rehearsal.rehearse import RehearsalError, stack_report
@@ -22,8 +23,16 @@ from infra.releases.mending import mend_state_file
 LAYERS = ("platform", "models")
 
 
-def update(root: Path, target: Target, environment: str, tell: Tell = lambda _: None) -> list[StackReport]:
+def update(
+    root: Path,
+    target: Target,
+    environment: str,
+    tell: Tell = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[StackReport]:
     """Brings both layers of `environment` to what the files say, through the served rehearsal's address.
+
+    say: takes what a person should be warned of, though the update goes on.
 
     Raises RehearsalError when the rehearsal is of another environment, when another `up` is under way, or when a layer
     fails; what was done before stays done, and the next `up` goes on.
@@ -73,11 +82,22 @@ def update(root: Path, target: Target, environment: str, tell: Tell = lambda _: 
             # A model that refuses keeps no other from being released; the command still ends with an error.
             result = engine.up(stack, program_for(stack, root), config, continue_on_error=True)
             reports.append(stack_report(result))
+            for warning in said(result, "warning"):
+                say(warning)
             if result.error is not None:
-                raise RehearsalError(f"{stack}: {result.error}") from result.error
+                # What a hook says of a release stands first: it has the alarm, what serves, and the next command.
+                told = [*said(result, "error"), str(result.error)]
+                raise RehearsalError(f"{stack}: " + "\n".join(told)) from result.error
             if violations := policing.at_the_end(result).violations:
                 raise RehearsalError("\n".join(f"{stack}: {violation}" for violation in violations))
     return reports
+
+
+def said(result: Result, severity: str) -> list[str]:
+    """What was logged of single resources, as hooks do: after a half-done update the engine drops what one raises."""
+    failed = str(result.error)
+    found = (log.message for log in result.logs if log.severity == severity and log.urn)
+    return [message for message in dict.fromkeys(found) if message not in failed]
 
 
 def check_registered(root: Path, target: Target) -> None:

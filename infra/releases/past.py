@@ -57,7 +57,8 @@ def retry(target: Target, model: str, version: int, reason: str) -> tuple[Releas
         allowed = [event for event in events if event.kind == RETRY and event.version == version]
         if allowed:
             return allowed[-1], False
-        told = ", ".join(map(str, blocked_versions(events))) or "none"
+        were = blocked_versions(events)
+        told = f"{', '.join(map(str, were))}; say which one: --version {were[-1]}" if were else "none"
         raise ReleaseError(
             f"{model}: version {version} was not taken back in {target}, so there is nothing to allow; versions that "
             f"were: {told}"

@@ -77,6 +77,8 @@ def step_back(versions: Versions, live: int | None, *, blocked: Collection[int] 
         )
     older = [each for each in versions.kept if each < stable]
     found = [each for each in older if each not in blocked]
+    if not older and live == stable and all(each in blocked for each in versions.kept):
+        return stable  # the step back is done: all that is kept was taken back
     if not found:
         why = f"of those kept ({_listed(versions.kept)}) none is older than version {stable}"
         if older:

@@ -31,8 +31,8 @@ def test_the_one_object_that_json_prints(served: Served) -> None:
     report = served.report
     assert list(report) == [
         "ok", "problems", "environment", "account_id", "region", "endpoint_url", "resources", "predictions",
-        "front_door_url", "log", "policies", "drills", "refused_calls", "not_served", "seconds", "aws_calls", "real", "emulated",
-        "differences", "page", "try",
+        "front_door_url", "log", "policies", "drills", "refused_calls", "not_served", "seconds", "aws_calls",
+        "real", "emulated", "differences", "page", "try",
     ]  # fmt: skip
     assert (report["ok"], report["problems"], report["refused_calls"]) == (True, [], [])
     assert (report["environment"], report["account_id"], report["region"]) == ("dev", "111111111111", "eu-west-1")

@@ -56,6 +56,7 @@ def test_a_version_kept_for_another_runtime_is_not_served_by_the_file_s() -> Non
         (versions(6, 7), 7, {"unasked": True}, 7),  # moved by hand
         (versions(6), 9, {"unasked": True}, 9),
         (versions(9, 7, 8), 9, {}, 8),
+        (versions(1, 3, 2), 1, {"blocked": {2, 3}}, 1),  # the step was taken: given again, nothing changes
     ],
 )
 def test_a_step_back_goes_to_what_served_before(asked: Versions, live: int | None, options: dict, to: int) -> None:
