@@ -38,6 +38,8 @@ from infra.rehearsal.registering import Registering, TrainingFailed, approval_re
 from infra.rehearsal.report import Refusal, Report, ResourceLine, StackReport
 
 STATE_FILE = "state.json"
+SPOOLED_SECONDS = 90.0
+"""How long the check of a log waits for records that Firehose took too late: they come by the spool and its replay."""
 SLOW_EVERY, SLOW_SECONDS = 150, 0.3
 """Each so many calls the emulated endpoint is given a delay, so that slow requests can be found in the log."""
 
@@ -280,8 +282,13 @@ class Rehearsal:
         self.tell(Progress("log", sent.model))
         from infra.rehearsal.cloud.overlay.firehose_delivery import flush
 
-        flush(self.cloud)
-        self.report.logs[sent.model] = check_log(self.target, sent)
+        end = time.monotonic() + SPOOLED_SECONDS
+        while True:
+            flush(self.cloud)
+            self.report.logs[sent.model] = found = check_log(self.target, sent)
+            if not found.missing or time.monotonic() > end:
+                return
+            time.sleep(1)
 
     def _tell_what_to_try(self, models: list[Model], sources: dict[str, Path]) -> None:
         if not models:
