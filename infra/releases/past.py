@@ -58,7 +58,7 @@ def retry(target: Target, model: str, version: int, reason: str) -> tuple[Releas
         if allowed:
             return allowed[-1], False
         were = blocked_versions(events)
-        told = f"{', '.join(map(str, were))}; say which one: --version {were[-1]}" if were else "none"
+        told = f"{', '.join(map(str, were))}; say which one: --version {max(were)}" if were else "none"
         raise ReleaseError(
             f"{model}: version {version} was not taken back in {target}, so there is nothing to allow; versions that "
             f"were: {told}"

@@ -46,7 +46,7 @@ def run(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 
 
 def until_gone(pid: int) -> None:
-    limit = time.monotonic() + 30
+    limit = time.monotonic() + 60
     while pointer.alive(pid):
         assert time.monotonic() < limit
         time.sleep(0.02)

@@ -158,6 +158,7 @@ def test_a_prediction_that_fails_is_told_and_ends_it_with_1(new_checkout: Callab
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     report = json.loads(done.stdout)
+    assert "error" not in report, report["error"]
     assert report["ok"] is False
     [problem] = report["problems"]
     assert problem.startswith(
