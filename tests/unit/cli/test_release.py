@@ -482,7 +482,8 @@ def test_a_retry_needs_a_reason_and_something_to_allow(run: Run, world: World) -
     )
     world.history.add(taken_back(7, serves=6))
     assert error(run("model", "retry", "iris", "--reason", "x")) == (
-        f"iris: version 6 was not taken back in {TARGET}, so there is nothing to allow; versions that were: 7"
+        f"iris: version 6 was not taken back in {TARGET}, so there is nothing to allow; versions that were: 7; "
+        "say which one: --version 7"
     )
     world.write("awaiting: true\n")
     assert error(run("model", "retry", "iris", "--reason", "x")) == (
