@@ -9,6 +9,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -34,6 +35,8 @@ PROJECT = "pulumi"
 """The folder of the run folder with the pulumi project."""
 LOG = pointer.FOLDER / "cloud.log"
 START_SECONDS = 120
+HEARD = b"!"
+"""What a cloud is answered that has told where it is. One that is not answered ends: its starter was killed."""
 STOP_SECONDS = 30
 """How long an end may take before it is made one; model processes are asked to end first."""
 
@@ -198,25 +201,25 @@ def checkpoint(running: Running, stack: str) -> dict[str, Any] | None:
 
 def _spawn(root: Path, environment: str, port: int, minute_seconds: float) -> dict[str, Any]:
     log_file = root / LOG
-    read_end, write_end = os.pipe()
+    ours, its = socket.socketpair()
     command = [sys.executable, "-m", "infra.rehearsal.cloud_process", "--root", str(root), "--env", environment]
     command += ["--minute-seconds", str(minute_seconds)]
-    with log_file.open("w", encoding="utf-8") as log, os.fdopen(read_end, encoding="utf-8") as answer:
-        try:
+    with log_file.open("w", encoding="utf-8") as log, ours, ours.makefile(encoding="utf-8") as answer:
+        with its:
             process = subprocess.Popen(
-                [*command, "--port", str(port), "--ready", str(write_end)],
+                [*command, "--port", str(port), "--ready", str(its.fileno())],
                 cwd=root,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                pass_fds=[write_end],
+                pass_fds=[its.fileno()],
                 start_new_session=True,
             )
-        finally:
-            os.close(write_end)
         try:
-            readable, _, _ = select.select([answer], [], [], START_SECONDS)
+            readable, _, _ = select.select([ours], [], [], START_SECONDS)
             line = answer.readline() if readable else ""
+            if line:
+                ours.sendall(HEARD)
         except BaseException:
             process.kill()
             raise

@@ -15,6 +15,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -28,7 +29,7 @@ from infra.rehearsal.clients import clients_of
 from infra.rehearsal.cloud.cloud import Cloud
 from infra.rehearsal.cloud.iam.principals import OPERATOR_SECRET_ACCESS_KEY, new_operator_access_key_id
 from infra.rehearsal.cloud.pace import SERVED_MINUTE_SECONDS
-from infra.rehearsal.cloud_control import KIND, LOCK, PROJECT
+from infra.rehearsal.cloud_control import HEARD, KIND, LOCK, PROJECT
 from infra.rehearsal.provider.served import ServedProvider
 from infra.settings.load import stack_file
 
@@ -38,7 +39,7 @@ class AlreadyRuns(ValueError):
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs a cloud to its end. Tells the descriptor --ready one line of JSON: what the pointer says, or {"error"}."""
+    """Runs a cloud to its end. Tells the socket --ready one line of JSON: what the pointer says, or {"error"}."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--env", required=True)
@@ -51,22 +52,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stopped.set())
     code = 0
-    with os.fdopen(asked.ready, "w", encoding="utf-8") as ready:
+    with socket.socket(fileno=asked.ready) as starter:
         try:
             with running(asked.root, asked.env, asked.port, asked.minute_seconds) as told:
-                # Whoever started this may be gone by now: then nobody knows of it, and it ends.
-                ready.write(json.dumps(told) + "\n")
-                ready.close()
-                stopped.wait()
-        except BrokenPipeError:
-            code = 1
+                if _is_heard(starter, told):
+                    stopped.wait()
+                else:
+                    code = 1
         except (AlreadyRuns, InputError, OSError) as error:
             code = 1
-            with contextlib.suppress(BrokenPipeError, ValueError):
-                ready.write(json.dumps({"error": _words(error, asked.root)}) + "\n")
-                ready.flush()
+            _is_heard(starter, {"error": _words(error, asked.root)})
     sys.stderr.flush()
     os._exit(code)  # everything is closed; the interpreter would search all that moto holds for garbage, for seconds
+
+
+def _is_heard(starter: socket.socket, told: dict[str, Any]) -> bool:
+    """Tells whoever started this, and waits for the answer. Without one nobody knows of this cloud: a starter that was
+    killed an instant ago still takes a line, and reads nothing."""
+    try:
+        starter.sendall((json.dumps(told) + "\n").encode())
+        return starter.recv(1) == HEARD
+    except OSError:
+        return False
+    finally:
+        starter.close()
 
 
 def _words(error: Exception, root: Path) -> str:
