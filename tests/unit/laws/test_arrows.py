@@ -172,6 +172,28 @@ def test_the_law_catches(source: str, what: str) -> None:
     assert [f.what.split(":")[0] for f in banned_calls(source, "x.py")] == [what]
 
 
+def unwritten(source: str, file: str) -> list[Finding]:
+    """Methods that are there to be written by somebody else, and fail only when they are called."""
+    return [
+        Finding(file, node.lineno, "raises NotImplementedError")
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Raise) and node.exc is not None
+        if dotted(node.exc.func if isinstance(node.exc, ast.Call) else node.exc) == "NotImplementedError"
+    ]
+
+
+@pytest.mark.parametrize("folder", ["components", "infra", "policies"])
+def test_what_a_class_leaves_open_is_abstract(folder: str) -> None:
+    """An abstract method or a Protocol fails where the class is written, not where the method is called."""
+    found = [f for path in modules(ROOT / folder) for f in unwritten(path.read_text(), str(path.relative_to(ROOT)))]
+    assert [str(f) for f in found] == []
+
+
+@pytest.mark.parametrize("raised", ["NotImplementedError", 'NotImplementedError("later")'])
+def test_the_law_on_open_methods_catches(raised: str) -> None:
+    assert unwritten(f"def go():\n    raise {raised}", "x.py") == [Finding("x.py", 2, "raises NotImplementedError")]
+
+
 def test_library_and_runtime_exist() -> None:
     """An empty folder would let every test above pass."""
     assert len(modules(LIBRARY)) > 5

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -93,14 +94,14 @@ class Watches:
             self.remove(waiting)
 
 
-class Waits:
+class Waits(ABC):
     """One thing that waits. `due` is when it has something to do next."""
 
     due: datetime
 
+    @abstractmethod
     def go_on(self, now: datetime) -> None:
         """Does what is due; `due` lies after `now` then, or it waits no more."""
-        raise NotImplementedError
 
     def watches(self, region: str, alarm: str) -> bool:
         del region, alarm
