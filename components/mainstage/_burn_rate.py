@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Optional
 
+from ._alarm import expression_query, metric_query
 from ._policy import Text
 from .guard_alarms import METRIC_NAMESPACE, SAGEMAKER_NAMESPACE, Slo
 
@@ -70,14 +71,7 @@ def burn_queries(
     """
 
     def summed(query_id: str, namespace: str, name: str, of: Mapping[str, Text]) -> dict[str, Any]:
-        metric = {
-            "namespace": namespace,
-            "metric_name": name,
-            "dimensions": dict(of),
-            "period": period_seconds,
-            "stat": "Sum",
-        }
-        return {"id": query_id, "return_data": False, "metric": metric}
+        return metric_query(query_id, namespace, name, of, period_seconds)
 
     def computed(query_id: str, expression: str) -> dict[str, Any]:
         return {"id": query_id, "label": query_id, "expression": expression, "return_data": False}
@@ -101,12 +95,5 @@ def burn_queries(
     # What is divided by is never 0: CloudWatch drops such a point.
     enough = f"{asked} >= {slo.minimum_requests}"
     ratio = f"IF({enough}, {failed}, 0) / IF({enough}, {asked}, 1)"
-    queries.append(
-        {
-            "id": "burn_rate",
-            "label": "times as often as promised",
-            "expression": f"{ratio} / {slo.error_ratio:.10g}",
-            "return_data": True,
-        }
-    )
-    return queries
+    expression = f"{ratio} / {slo.error_ratio:.10g}"
+    return [*queries, expression_query("burn_rate", expression, label="times as often as promised")]

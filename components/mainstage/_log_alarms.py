@@ -12,6 +12,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from ._alarm import expression_query, metric_alarm, metric_query
 from ._log_stream import TRANSFORM_TIMEOUT_SECONDS
 from ._policy import Text
 from .guard_alarms import METRIC_NAMESPACE
@@ -82,21 +83,16 @@ def make_log_alarms(
 
 
 def _alarm(name: str, alarm: str, watched: Watched, parent: pulumi.Resource) -> "aws.cloudwatch.MetricAlarm":
-    topic = watched.page_topic_arn if alarm in _PAGES else watched.ticket_topic_arn
-    runbook = f"{watched.runbook_base_url}/{LOG_RUNBOOK_SLUGS[alarm]}.md"
-    return aws.cloudwatch.MetricAlarm(
+    return metric_alarm(
         f"{name}-log-{alarm}",
-        name=log_alarm_names(watched.log_name)[alarm],
-        alarm_description=f"{_meaning(alarm, watched)} Runbook: {runbook}",
-        actions_enabled=True,
-        alarm_actions=[topic],
-        ok_actions=[topic],
-        insufficient_data_actions=[],
+        alarm_name=log_alarm_names(watched.log_name)[alarm],
+        meaning=_meaning(alarm, watched),
+        runbook_url=f"{watched.runbook_base_url}/{LOG_RUNBOOK_SLUGS[alarm]}.md",
+        tells=[watched.page_topic_arn if alarm in _PAGES else watched.ticket_topic_arn],
         # Every one of these metrics is silent when there is no traffic.
-        treat_missing_data="notBreaching",
-        tags=dict(watched.tags),
-        opts=pulumi.ResourceOptions(parent=parent),
-        **_watches(alarm, watched),
+        watches={**_watches(alarm, watched), "treat_missing_data": "notBreaching"},
+        tags=watched.tags,
+        parent=parent,
     )
 
 
@@ -179,14 +175,13 @@ def _loss(watched: Watched) -> dict[str, Any]:
     dimensions = {"LogName": watched.log_name}
     return {
         "metric_queries": [
-            _summed("served", METRIC_NAMESPACE, "Served", dimensions, _MINUTE),
-            _summed("handed_over", METRIC_NAMESPACE, "HandedOver", dimensions, _MINUTE),
-            {
-                "id": "lost",
-                "label": "served predictions that no one took, so far",
-                "expression": "RUNNING_SUM(FILL(served, 0) - FILL(handed_over, 0))",
-                "return_data": True,
-            },
+            metric_query("served", METRIC_NAMESPACE, "Served", dimensions, _MINUTE),
+            metric_query("handed_over", METRIC_NAMESPACE, "HandedOver", dimensions, _MINUTE),
+            expression_query(
+                "lost",
+                "RUNNING_SUM(FILL(served, 0) - FILL(handed_over, 0))",
+                label="served predictions that no one took, so far",
+            ),
         ],
         "threshold": 0,
         "comparison_operator": "GreaterThanThreshold",
@@ -208,15 +203,14 @@ def _transform_errors(watched: Watched) -> dict[str, Any]:
     stream = {"DeliveryStreamName": watched.stream_name}
     return {
         "metric_queries": [
-            _summed("errors", "AWS/Lambda", "Errors", function, _FIVE_MINUTES),
-            _summed("throttled", "AWS/Lambda", "Throttles", function, _FIVE_MINUTES),
-            _query("succeeded", "AWS/Firehose", "ExecuteProcessing.Success", stream, _FIVE_MINUTES, "Minimum"),
-            {
-                "id": "failed",
-                "label": "failed runs of the transform",
-                "expression": "FILL(errors, 0) + FILL(throttled, 0) + 1 - FILL(succeeded, 1)",
-                "return_data": True,
-            },
+            metric_query("errors", "AWS/Lambda", "Errors", function, _FIVE_MINUTES),
+            metric_query("throttled", "AWS/Lambda", "Throttles", function, _FIVE_MINUTES),
+            metric_query("succeeded", "AWS/Firehose", "ExecuteProcessing.Success", stream, _FIVE_MINUTES, "Minimum"),
+            expression_query(
+                "failed",
+                "FILL(errors, 0) + FILL(throttled, 0) + 1 - FILL(succeeded, 1)",
+                label="failed runs of the transform",
+            ),
         ],
         "threshold": 0,
         "comparison_operator": "GreaterThanThreshold",
@@ -232,45 +226,22 @@ def _rejected(watched: Watched) -> dict[str, Any]:
     """
     return {
         "metric_queries": [
-            _summed("refused", METRIC_NAMESPACE, "Rejected", {"LogName": watched.log_name}, _FIVE_MINUTES),
-            _summed(
+            metric_query("refused", METRIC_NAMESPACE, "Rejected", {"LogName": watched.log_name}, _FIVE_MINUTES),
+            metric_query(
                 "unconverted",
                 "AWS/Firehose",
                 "FailedConversion.Records",
                 {"DeliveryStreamName": watched.stream_name},
                 _FIVE_MINUTES,
             ),
-            {
-                "id": "rejected",
-                "label": "records that are not in the table",
-                "expression": "FILL(refused, 0) + FILL(unconverted, 0)",
-                "return_data": True,
-            },
+            expression_query(
+                "rejected", "FILL(refused, 0) + FILL(unconverted, 0)", label="records that are not in the table"
+            ),
         ],
         "threshold": 0,
         "comparison_operator": "GreaterThanThreshold",
         "evaluation_periods": 1,
         "datapoints_to_alarm": 1,
-    }
-
-
-def _summed(query_id: str, namespace: str, metric_name: str, dimensions: dict[str, str], period: int) -> dict[str, Any]:
-    return _query(query_id, namespace, metric_name, dimensions, period, "Sum")
-
-
-def _query(
-    query_id: str, namespace: str, metric_name: str, dimensions: dict[str, str], period: int, statistic: str
-) -> dict[str, Any]:
-    return {
-        "id": query_id,
-        "return_data": False,
-        "metric": {
-            "namespace": namespace,
-            "metric_name": metric_name,
-            "dimensions": dimensions,
-            "period": period,
-            "stat": statistic,
-        },
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from ._alarm import expression_query, metric_alarm, metric_query
 from ._policy import Text
 
 WATCH_ALARMS = ("dead-letters", "lost", "errors")
@@ -50,25 +51,23 @@ def make_watch_alarms(
 
 
 def _alarm(name: str, alarm: str, watched: WatchedWatch, parent: pulumi.Resource) -> "aws.cloudwatch.MetricAlarm":
-    topic = watched.page_topic_arn if alarm in _PAGES else watched.ticket_topic_arn
-    runbook = f"{watched.runbook_base_url}/{WATCH_RUNBOOK_SLUGS[alarm]}.md"
-    return aws.cloudwatch.MetricAlarm(
+    return metric_alarm(
         f"{name}-{alarm}",
-        name=watch_alarm_names(watched.watch_name)[alarm],
-        alarm_description=f"{_meaning(alarm, watched)} Runbook: {runbook}",
-        actions_enabled=True,
-        alarm_actions=[topic],
-        ok_actions=[topic],
-        insufficient_data_actions=[],
-        # All these metrics are silent while no endpoint changes.
-        treat_missing_data="notBreaching",
-        threshold=0,
-        comparison_operator="GreaterThanThreshold",
-        evaluation_periods=1,
-        datapoints_to_alarm=1,
-        tags=dict(watched.tags),
-        opts=pulumi.ResourceOptions(parent=parent),
-        **_watches(alarm, watched),
+        alarm_name=watch_alarm_names(watched.watch_name)[alarm],
+        meaning=_meaning(alarm, watched),
+        runbook_url=f"{watched.runbook_base_url}/{WATCH_RUNBOOK_SLUGS[alarm]}.md",
+        tells=[watched.page_topic_arn if alarm in _PAGES else watched.ticket_topic_arn],
+        watches={
+            **_watches(alarm, watched),
+            # All these metrics are silent while no endpoint changes.
+            "treat_missing_data": "notBreaching",
+            "threshold": 0,
+            "comparison_operator": "GreaterThanThreshold",
+            "evaluation_periods": 1,
+            "datapoints_to_alarm": 1,
+        },
+        tags=watched.tags,
+        parent=parent,
     )
 
 
@@ -87,34 +86,20 @@ def _watches(alarm: str, watched: WatchedWatch) -> dict[str, Any]:
         # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html,
         # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
         return _sum_of(
-            _summed("undelivered", "AWS/Events", "FailedInvocations", rule, _MINUTE),
-            _summed("unburied", "AWS/Lambda", "DeadLetterErrors", function, _MINUTE),
+            metric_query("undelivered", "AWS/Events", "FailedInvocations", rule, _MINUTE),
+            metric_query("unburied", "AWS/Lambda", "DeadLetterErrors", function, _MINUTE),
             label="events that are gone",
         )
     return _sum_of(
-        _summed("failed", "AWS/Lambda", "Errors", function, _FIVE_MINUTES),
-        _summed("throttled", "AWS/Lambda", "Throttles", function, _FIVE_MINUTES),
+        metric_query("failed", "AWS/Lambda", "Errors", function, _FIVE_MINUTES),
+        metric_query("throttled", "AWS/Lambda", "Throttles", function, _FIVE_MINUTES),
         label="runs that failed or could not begin",
     )
 
 
 def _sum_of(*queries: dict[str, Any], label: str) -> dict[str, Any]:
     expression = " + ".join(f"FILL({query['id']}, 0)" for query in queries)
-    return {"metric_queries": [*queries, {"id": "all", "label": label, "expression": expression, "return_data": True}]}
-
-
-def _summed(query_id: str, namespace: str, metric_name: str, dimensions: dict[str, str], period: int) -> dict[str, Any]:
-    return {
-        "id": query_id,
-        "return_data": False,
-        "metric": {
-            "namespace": namespace,
-            "metric_name": metric_name,
-            "dimensions": dimensions,
-            "period": period,
-            "stat": "Sum",
-        },
-    }
+    return {"metric_queries": [*queries, expression_query("all", expression, label=label)]}
 
 
 def _meaning(alarm: str, watched: WatchedWatch) -> str:

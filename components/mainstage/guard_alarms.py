@@ -18,6 +18,7 @@ import pulumi
 import pulumi_aws as aws
 from mainstage_runtime.values import number_text
 
+from ._alarm import expression_query, metric_alarm, metric_query
 from ._patterns import HTTPS_URL, RESOURCE_NAME, TAG_VALUE, TOPIC_ARN, Pattern
 from ._resolve import Reader
 
@@ -297,17 +298,7 @@ def _error_ratio(resolved: _Resolved) -> list[dict[str, Any]]:
     """
 
     def summed(query_id: str, metric_name: str) -> dict[str, Any]:
-        return {
-            "id": query_id,
-            "return_data": False,
-            "metric": {
-                "namespace": SAGEMAKER_NAMESPACE,
-                "metric_name": metric_name,
-                "dimensions": resolved.dimensions,
-                "period": PERIOD_SECONDS,
-                "stat": "Sum",
-            },
-        }
+        return metric_query(query_id, SAGEMAKER_NAMESPACE, metric_name, resolved.dimensions, PERIOD_SECONDS)
 
     enough = f"FILL(requests, 0) >= {resolved.slo.minimum_requests}"
     failed = "FILL(model_errors, 0) - FILL(client_errors, 0)"
@@ -315,12 +306,7 @@ def _error_ratio(resolved: _Resolved) -> list[dict[str, Any]]:
         summed("requests", "Invocations"),
         summed("model_errors", "InvocationModelErrors"),
         summed("client_errors", "Invocation4XXErrors"),
-        {
-            "id": "error_ratio",
-            "label": "share of failed requests",
-            "expression": f"IF({enough}, ({failed}) / requests, 0)",
-            "return_data": True,
-        },
+        expression_query("error_ratio", f"IF({enough}, ({failed}) / requests, 0)", label="share of failed requests"),
     ]
 
 
@@ -363,19 +349,14 @@ class GuardAlarms(pulumi.ComponentResource):
         return self._alarms
 
     def _alarm(self, name: str, guard: str, resolved: _Resolved) -> "aws.cloudwatch.MetricAlarm":
-        topic = resolved.page_topic_arn if guard in PAGING_GUARDS else resolved.ticket_topic_arn
-        runbook = f"{resolved.runbook_base_url}/{RUNBOOK_SLUGS[guard]}.md"
-        return aws.cloudwatch.MetricAlarm(
+        return metric_alarm(
             f"{name}-{guard}",
-            name=guard_alarm_names(resolved.endpoint_name)[guard],
-            alarm_description=f"{_meaning(guard, resolved)} Runbook: {runbook}",
-            actions_enabled=True,
-            alarm_actions=[topic],
-            ok_actions=[topic],
-            insufficient_data_actions=[],
+            alarm_name=guard_alarm_names(resolved.endpoint_name)[guard],
+            meaning=_meaning(guard, resolved),
+            runbook_url=f"{resolved.runbook_base_url}/{RUNBOOK_SLUGS[guard]}.md",
+            tells=[resolved.page_topic_arn if guard in PAGING_GUARDS else resolved.ticket_topic_arn],
             # No traffic, or nothing that feeds the metric yet, is no reason to take a release back.
-            treat_missing_data="notBreaching",
+            watches={**_watched(guard, resolved), "treat_missing_data": "notBreaching"},
             tags=resolved.tags,
-            opts=pulumi.ResourceOptions(parent=self),
-            **_watched(guard, resolved),
+            parent=self,
         )

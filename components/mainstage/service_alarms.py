@@ -16,6 +16,7 @@ from typing import Any, NotRequired, Optional, TypedDict
 import pulumi
 import pulumi_aws as aws
 
+from ._alarm import alarm_description, expression_query, metric_alarm, metric_query
 from ._burn_rate import BURN_RATES, WINDOWS, burn_queries, burn_threshold
 from ._instance_types import vcpus
 from ._log_identity import PredictionLogIdentity, read_log_identity
@@ -233,17 +234,10 @@ def _floor(resolved: _Resolved) -> dict[str, Any]:
     """Requests of an hour. SageMaker publishes nothing of an endpoint that nobody asks: an hour without is filled with
     0, or CloudWatch would look at the two hours before it, which had requests, and stay silent
     (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html)."""
-    metric = {
-        "namespace": SAGEMAKER_NAMESPACE,
-        "metric_name": "Invocations",
-        "dimensions": resolved.dimensions,
-        "period": 3600,
-        "stat": "Sum",
-    }
     return {
         "metric_queries": [
-            {"id": "invocations", "metric": metric, "return_data": False},
-            {"id": "requests", "label": "requests", "expression": "FILL(invocations, 0)", "return_data": True},
+            metric_query("invocations", SAGEMAKER_NAMESPACE, "Invocations", resolved.dimensions, 3600),
+            expression_query("requests", "FILL(invocations, 0)", label="requests"),
         ],
         "evaluation_periods": 1,
         "datapoints_to_alarm": 1,
@@ -303,6 +297,10 @@ def _meaning(alarm: str, resolved: _Resolved) -> str:
     }[alarm]
 
 
+def _runbook_url(alarm: str, resolved: _Resolved) -> str:
+    return f"{resolved.runbook_base_url}/{SERVICE_RUNBOOK_SLUGS[alarm]}.md"
+
+
 class ServiceAlarms(pulumi.ComponentResource):
     """What a person is told about a service: one page when clients get less than promised, a ticket when it is full."""
 
@@ -320,7 +318,7 @@ class ServiceAlarms(pulumi.ComponentResource):
         page = aws.cloudwatch.CompositeAlarm(
             f"{name}-{PAGE}",
             alarm_name=names[PAGE],
-            alarm_description=self._description(PAGE, resolved),
+            alarm_description=alarm_description(_meaning(PAGE, resolved), _runbook_url(PAGE, resolved)),
             alarm_rule=page_rule(names),
             actions_enabled=True,
             alarm_actions=[resolved.page_topic_arn],
@@ -344,20 +342,13 @@ class ServiceAlarms(pulumi.ComponentResource):
         self, name: str, alarm: str, names: Mapping[str, str], resolved: _Resolved
     ) -> "aws.cloudwatch.MetricAlarm":
         # A part of the page tells nobody: the composite does, once.
-        told = [resolved.ticket_topic_arn] if alarm in TICKETS else []
-        return aws.cloudwatch.MetricAlarm(
+        return metric_alarm(
             f"{name}-{alarm}",
-            name=names[alarm],
-            alarm_description=self._description(alarm, resolved),
-            actions_enabled=True,
-            alarm_actions=told,
-            ok_actions=told,
-            insufficient_data_actions=[],
+            alarm_name=names[alarm],
+            meaning=_meaning(alarm, resolved),
+            runbook_url=_runbook_url(alarm, resolved),
+            tells=[resolved.ticket_topic_arn] if alarm in TICKETS else [],
+            watches=_watched(alarm, resolved),
             tags=resolved.tags,
-            opts=pulumi.ResourceOptions(parent=self),
-            **_watched(alarm, resolved),
+            parent=self,
         )
-
-    def _description(self, alarm: str, resolved: _Resolved) -> str:
-        runbook = f"{resolved.runbook_base_url}/{SERVICE_RUNBOOK_SLUGS[alarm]}.md"
-        return f"{_meaning(alarm, resolved)} Runbook: {runbook}"
