@@ -18,21 +18,17 @@ MANY_REQUESTS = 800
 
 def erring_canary(stage: Stage) -> None:
     stage.requests = BUSY
-    stage.serve(1)
-    stage.minutes(2)
-    old = stage.serving
-    went = released(stage, 2, ONE_IN_TWENTY)
+    old = stage.begin(minutes=2)
+    went = stage.release(2, ONE_IN_TWENTY)
     taken_back(stage, went, guard="errors", version=2)
     always(stage, 1, old=old, next_up_ends_well=False)
     canary_kept_to_its_share(stage, 50)
 
 
 def slow_canary(stage: Stage) -> None:
-    stage.serve(1, slo={**SLO, "p95_ms": 600, "p99_ms": 700})
-    stage.minutes(1)
-    old = stage.serving
+    old = stage.begin(slo={**SLO, "p95_ms": 600, "p99_ms": 700})
     stage.batch = MANY_REQUESTS
-    went = released(stage, 2, Behaviour(slow_every=40, slow_seconds=0.9))
+    went = stage.release(2, Behaviour(slow_every=40, slow_seconds=0.9))
     stage.batch = 0
     taken_back(stage, went, guard="p99", version=2)
     rang = set(stage.timeline.guards)
@@ -42,25 +38,19 @@ def slow_canary(stage: Stage) -> None:
 
 
 def crash_at_start(stage: Stage) -> None:
-    stage.serve(1)
-    stage.minutes(1)
-    old = stage.serving
-    went = released(stage, 2, Behaviour(crashes=True))
+    old = stage.begin()
+    went = stage.release(2, Behaviour(crashes=True))
     never_came_up(went, "did not pass the ping health check")
     always(stage, 1, old=old, next_up_ends_well=False)
-    stage.register(3)
-    stage.ask_for(3, keep=(1,))
-    expect(went := stage.up(), went.ok, f"the version that mends it was not released: {went.told}")
+    expect(went := stage.release(3), went.ok, f"the version that mends it was not released: {went.told}")
 
 
 def never_ready(stage: Stage) -> None:
-    stage.serve(1)
-    stage.minutes(1)
-    old = stage.serving
+    old = stage.begin()
     sagemaker = sagemaker_of(stage.world.cloud)
     patience, sagemaker.startup_timeout_seconds = sagemaker.startup_timeout_seconds, 3.0
     try:
-        went = released(stage, 2, Behaviour(never_ready=True))
+        went = stage.release(2, Behaviour(never_ready=True))
         never_came_up(went, "did not pass the ping health check")
         always(stage, 1, old=old, next_up_ends_well=False)
     finally:
@@ -69,16 +59,12 @@ def never_ready(stage: Stage) -> None:
 
 def taken_back_then_retry(stage: Stage) -> None:
     other = f"{stage.model}-other"
-    stage.serve(1)
     stage.serve(1, model=other)
-    stage.minutes(1)
-    old = stage.serving
+    old = stage.begin()
     stage.requests = BUSY
-    taken_back(stage, released(stage, 2, ONE_IN_TWENTY), guard="errors", version=2)
+    taken_back(stage, stage.release(2, ONE_IN_TWENTY), guard="errors", version=2)
     stage.requests = FEW
-    stage.register(2, model=other)
-    stage.ask_for(2, keep=(1,), model=other)
-    went = stage.up()
+    went = stage.release(2, model=other)
     expect(went, not went.ok, "an unrelated up ended 0, and version 2 had been taken back")
     expect(went, "blocked" in went.told, f"the refusal does not say why: {went.told}")
     beside = Stage(stage.world, other)
@@ -91,13 +77,6 @@ def taken_back_then_retry(stage: Stage) -> None:
     stage.timeline.mark("mainstage model retry: version 2 may be released again")
     stage.requests = BUSY
     taken_back(stage, stage.up(), guard="errors", version=2)
-
-
-def released(stage: Stage, version: int, behaviour: Behaviour) -> Went:
-    """The version is registered, asked for and released."""
-    stage.register(version, behaviour)
-    stage.ask_for(version, keep=(1,))
-    return stage.up()
 
 
 def taken_back(stage: Stage, went: Went, *, guard: str, version: int) -> None:

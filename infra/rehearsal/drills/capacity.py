@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from infra.rehearsal.drills.assertions import always
-from infra.rehearsal.drills.bad_canaries import never_came_up, released
+from infra.rehearsal.drills.bad_canaries import never_came_up
 from infra.rehearsal.drills.behaviour import Behaviour
 from infra.rehearsal.drills.drill import Drill, DrillFailed, Protection
 from infra.rehearsal.drills.protections import made_into, without_refusal, without_verdict
@@ -22,17 +22,13 @@ def instances(stage: Stage) -> int:
 
 def scaled_out(stage: Stage) -> None:
     capacity = {"instance_type": TYPE, "instance_count": 2, "autoscaling": SCALED}
-    stage.serve(1, capacity=capacity)
-    stage.minutes(1)
-    old = stage.serving
+    old = stage.begin(capacity=capacity)
     stage.client("sagemaker").update_endpoint_weights_and_capacities(
         EndpointName=stage.endpoint,
         DesiredWeightsAndCapacities=[{"VariantName": "stable", "DesiredInstanceCount": 4}],
     )
     stage.timeline.mark("the load has scaled the endpoint out to 4 instances")
-    stage.register(2)
-    stage.ask_for(2, keep=(1,))
-    went = stage.up()
+    went = stage.release(2)
     expect(went, not went.ok, f"a release began with fewer instances than were live; {instances(stage)} are now")
     expect(instances(stage), instances(stage) == 4, "4 instances had to stay")
     stage.world.write(stage.model, capacity={**capacity, "instance_count": 4}, awaiting=None, stable=2, keep=[1])
@@ -47,9 +43,7 @@ def other_instance_type(stage: Stage) -> None:
     capacity = {"instance_type": TYPE, "instance_count": 2, "autoscaling": SCALED}
     # What staging and prod have: a configuration that the files do not declare any more stays in AWS.
     stage.config = {PROTECTION: "true"}
-    stage.serve(1, capacity=capacity)
-    stage.minutes(1)
-    old = stage.serving
+    old = stage.begin(capacity=capacity)
     stage.register(2)
     stage.world.write(
         stage.model, capacity={**capacity, "instance_type": OTHER_TYPE}, awaiting=None, stable=2, keep=[1]
@@ -65,9 +59,7 @@ def other_instance_type(stage: Stage) -> None:
     went = stage.up()
     expect(went, not went.ok, "a version that never came up ended 0")
     scales(stage, "after a release that failed")
-    stage.register(4)
-    stage.ask_for(4, keep=(1, 2))
-    expect(went := stage.up(), went.ok, f"the version that mends it was not released: {went.told}")
+    expect(went := stage.release(4, keep=(1, 2)), went.ok, f"the version that mends it was not released: {went.told}")
     stage.config = {}
     always(stage, 4, old=old)
 
@@ -82,36 +74,29 @@ def scales(stage: Stage, when: str) -> None:
         raise DrillFailed(f"{when} the variant has {len(targets)} scalable targets and {len(policies)} policies")
 
 
-def quota(stage: Stage) -> None:
-    stage.serve(1)
-    stage.minutes(1)
-    old = stage.serving
-    capacity = stage.world.cloud.capacity
-    capacity.limit(TYPE, 3)
-    stage.timeline.mark(f"the account's quota is 3 {TYPE}")
+def finds_no_instances(stage: Stage, reason: str) -> None:
+    """A release of version 2 while there are none to be had; there are again afterwards."""
     try:
-        went = released(stage, 2, Behaviour())
-        never_came_up(went, "ResourceLimitExceeded")
+        never_came_up(stage.release(2), reason)
         stage.minutes(1)
     finally:
-        capacity.restore(TYPE)
+        stage.world.cloud.capacity.restore(TYPE)
+
+
+def quota(stage: Stage) -> None:
+    old = stage.begin()
+    stage.world.cloud.capacity.limit(TYPE, 3)
+    stage.timeline.mark(f"the account's quota is 3 {TYPE}")
+    finds_no_instances(stage, "ResourceLimitExceeded")
     stage.timeline.mark("the quota is raised")
     always(stage, 2, old=old)
 
 
 def sold_out(stage: Stage) -> None:
-    stage.serve(1)
-    stage.minutes(1)
-    old = stage.serving
-    capacity = stage.world.cloud.capacity
-    capacity.exhaust(TYPE, after_seconds=180)
+    old = stage.begin()
+    stage.world.cloud.capacity.exhaust(TYPE, after_seconds=180)
     stage.timeline.mark(f"AWS has no more {TYPE}, and says so after minutes")
-    try:
-        went = released(stage, 2, Behaviour())
-        never_came_up(went, "InsufficientInstanceCapacity")
-        stage.minutes(1)
-    finally:
-        capacity.restore(TYPE)
+    finds_no_instances(stage, "InsufficientInstanceCapacity")
     stage.ask_for(1)
     always(stage, 1, old=old)
 

@@ -16,12 +16,8 @@ BAKE_MINUTES = 5
 
 def good_canary(stage: Stage) -> None:
     stage.requests = 2 * FEW  # enough that each minute shows the shares
-    stage.serve(1)
-    stage.minutes(2)
-    old = stage.serving
-    stage.register(2)
-    stage.ask_for(2, keep=(1,))
-    went = stage.up()
+    old = stage.begin(minutes=2)
+    went = stage.release(2)
     expect(went, went.ok, f"a good version was not released: {went.told}")
     shared = [each for each in stage.timeline.minutes if 0.2 < each.share("2") < 0.8]
     if len(shared) < BAKE_MINUTES - 1:
@@ -31,13 +27,9 @@ def good_canary(stage: Stage) -> None:
 
 
 def thin_bake(stage: Stage) -> None:
-    stage.serve(1)
     stage.requests = 6
-    stage.minutes(1)
-    old = stage.serving
-    stage.register(2)
-    stage.ask_for(2, keep=(1,))
-    went = stage.up()
+    old = stage.begin()
+    went = stage.release(2)
     expect(went, went.ok, f"a version that nothing speaks against was not released: {went.told}")
     expect(went, "unproven" in went.told, f"up does not say that nothing was proved: {went.told!r}")
     always(stage, 2, old=old)

@@ -23,20 +23,15 @@ SERVICES = ("sagemaker", "cloudwatch", "s3", "sts")
 
 
 def two_updates(stage: Stage) -> None:
-    stage.serve(1)
-    stage.minutes(1)
-    first = stage.serving
-    stage.register(2)
-    stage.ask_for(2, keep=(1,))
-    expect(went := stage.up(), went.ok, went.told)
+    first = stage.begin()
+    expect(went := stage.release(2), went.ok, went.told)
     old = stage.serving
     model = load_catalog(stage.world.root, stage.world.target.environment).models[stage.model]
     move(stage.world.target, model, 1, "a colleague wants version 1 back")
     stage.timeline.mark("a colleague: mainstage model rollback --now, to version 1")
     stage.until(stage.waits, "the bake of the way back")
     stage.minute()
-    stage.register(3)
-    stage.ask_for(3, keep=(1, 2))
+    stage.prepare(3, keep=(1, 2))
     went = stage.up_at_once()
     expect(went, not went.ok, "a second update of an endpoint that has one under way")
     missing = [each for each in ("pending:", "mainstage model abort") if each not in went.told]
@@ -49,11 +44,8 @@ def two_updates(stage: Stage) -> None:
 
 def killed_up(stage: Stage) -> None:
     stage.requests = BUSY
-    stage.serve(1)
-    stage.minutes(1)
-    old = stage.serving
-    stage.register(2, ONE_IN_TWENTY)
-    stage.ask_for(2, keep=(1,))
+    old = stage.begin()
+    stage.prepare(2, ONE_IN_TWENTY)
     process = stage.world.engines.start_process(stage.config)
     try:
         stage.until(stage.waits, "the bake")
@@ -77,14 +69,8 @@ def killed_up(stage: Stage) -> None:
 
 
 def expired(stage: Stage) -> None:
-    stage.serve(1)
-    stage.minutes(1)
-    old = stage.serving
-    stage.register(2)
-    stage.ask_for(2, keep=(1,))
-    running = stage.start_up()
-    running.until_it_waits()
-    stage.minute()
+    old = stage.begin()
+    running = stage.start_release(2)
     faults = [stage.world.cloud.faults.add(each, "*", EXPIRED, match=_of_up) for each in SERVICES]
     stage.timeline.mark("the credentials of up expire")
     try:
@@ -101,14 +87,10 @@ def expired(stage: Stage) -> None:
 def first_release(stage: Stage) -> None:
     stage.requests = 0
     stage.world.write(stage.model)
-    stage.register(1, Behaviour(crashes=True))
-    stage.ask_for(1)
-    went = stage.up()
+    went = stage.release(1, Behaviour(crashes=True), keep=())
     expect(went, not went.ok, "a first release that never came up ended 0")
     expect(went, "was deleted" in went.told, f"up does not say what became of the endpoint: {went.told}")
-    stage.register(2)
-    stage.ask_for(2)
-    went = stage.up()
+    went = stage.release(2, keep=())
     expect(went, went.ok, f"the next up, with a version that works, did not end well: {went.told}")
     stage.requests = FEW
     stage.minutes(1)

@@ -25,14 +25,8 @@ APPROVAL = "mainstage:approval"
 
 
 def aborted(stage: Stage) -> None:
-    stage.serve(1)
-    stage.minutes(1)
-    old = stage.serving
-    stage.register(2)
-    stage.ask_for(2, keep=(1,))
-    running = stage.start_up()
-    running.until_it_waits()
-    stage.minute()
+    old = stage.begin()
+    running = stage.start_release(2)
     try:
         raise_stop(stage.world.target, stage.model, reason="wrong table", wait_seconds=0)
     except ReleaseError as error:
@@ -48,9 +42,8 @@ def aborted(stage: Stage) -> None:
 def failing_old(stage: Stage) -> None:
     stage.requests = 6
     stage.serve(1)
-    stage.register(2, Behaviour(fails_every=2))
-    stage.ask_for(2, keep=(1,))
-    expect(went := stage.up(), went.ok, f"nobody asked version 2 anything, and it was not released: {went.told}")
+    went = stage.release(2, Behaviour(fails_every=2))
+    expect(went, went.ok, f"nobody asked version 2 anything, and it was not released: {went.told}")
     stage.requests = 2 * FEW
     stage.minutes(4)
     if stage.timeline.minutes[-1].alarms.get("errors") != "ALARM":
@@ -66,18 +59,13 @@ def failing_old(stage: Stage) -> None:
 
 def console_rollback(stage: Stage) -> None:
     other = f"{stage.model}-other"
-    stage.serve(1)
     stage.serve(1, model=other)
-    old = stage.serving
-    stage.register(2)
-    stage.ask_for(2, keep=(1,))
-    expect(went := stage.up(), went.ok, went.told)
+    old = stage.begin(minutes=0)
+    expect(went := stage.release(2), went.ok, went.told)
     update(stage, old, RetainDeploymentConfig=True)
     stage.timeline.mark("a person moves the endpoint back to version 1 in the console")
     until_at_rest(stage)
-    stage.register(2, model=other)
-    stage.ask_for(2, keep=(1,), model=other)
-    went = stage.up()
+    went = stage.release(2, model=other)
     expect(went, not went.ok, "an unrelated up released again what a person had moved away from")
     always(stage, 1, old=old, next_up_ends_well=False)
     beside = Stage(stage.world, other)
@@ -85,12 +73,9 @@ def console_rollback(stage: Stage) -> None:
 
 
 def unapproved(stage: Stage) -> None:
-    stage.serve(1)
-    old = stage.serving
+    old = stage.begin(minutes=0)
     stage.config = {APPROVAL: json.dumps({"required": True})}
-    stage.register(2)
-    stage.ask_for(2, keep=(1,))
-    went = stage.up()
+    went = stage.release(2)
     expect(went, not went.ok, "a version that nobody has approved was released")
     expect(went, "approv" in went.told, f"the refusal does not speak of the approval: {went.told}")
     stage.minutes(1)
@@ -98,18 +83,14 @@ def unapproved(stage: Stage) -> None:
 
 
 def unguarded(stage: Stage) -> None:
-    stage.serve(1)
-    stage.minutes(1)
-    old = stage.serving
+    old = stage.begin()
     update(stage, copy_of(stage, old))
     stage.timeline.mark("somebody updates the endpoint from a notebook, without the guards")
     until_at_rest(stage)
     previewed = stage.preview()
     replaces = [urn for op, urns in previewed.urns.items() if "replac" in op for urn in urns]
     expect(replaces, not replaces, "the preview would replace")
-    stage.register(2)
-    stage.ask_for(2, keep=(1,))
-    went = stage.up()
+    went = stage.release(2)
     expect(went, not went.ok, "a release without guards was sent")
     expect(went, "restore-guards" in went.told, f"the refusal does not name the command that helps: {went.told}")
     restore_guards(stage)

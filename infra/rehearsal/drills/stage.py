@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -98,6 +98,35 @@ class Stage:
         if not went.ok:
             raise RuntimeError(f"the first up did not end well: {went.told}")
 
+    def begin(self, *, minutes: int = 1, **asked: Any) -> str:
+        """Most drills' beginning: version 1 serves, and its clients have had so many minutes. `asked`: of the model
+        file. Returns the configuration that serves."""
+        self.serve(1, **asked)
+        self.minutes(minutes)
+        return self.serving
+
+    def prepare(
+        self, version: int, behaviour: Behaviour | None = None, *, keep: tuple[int, ...] = (1,), model: str = ""
+    ) -> None:
+        """Registers a version and asks for it in the file: the next `up` is to release it."""
+        self.register(version, behaviour, model=model)
+        self.ask_for(version, keep=keep, model=model)
+
+    def release(
+        self, version: int, behaviour: Behaviour | None = None, *, keep: tuple[int, ...] = (1,), model: str = ""
+    ) -> Went:
+        """Registers a version, asks for it and runs `up`."""
+        self.prepare(version, behaviour, keep=keep, model=model)
+        return self.up()
+
+    def start_release(self, version: int) -> Running:
+        """As `release`, and comes back when the version has baked for a minute."""
+        self.prepare(version)
+        running = self.start_up()
+        running.until_it_waits()
+        self.minute()
+        return running
+
     def up(self, *, note: bool = True) -> Went:
         """Applies the files; minutes of traffic pass while an endpoint waits for them."""
         return self.up_while(lambda: None, note=note)
@@ -105,7 +134,7 @@ class Stage:
     def up_at_once(self) -> Went:
         """As `up`, and no minute passes. Raises DrillFailed when it waits for one."""
         went = self.start_up().at_once()
-        self.timeline.mark("up ended 0" if went.ok else f"up ended with an error: {first_line(went.told)}", "told")
+        self.timeline.mark(went.summary, "told")
         return went
 
     def up_while(self, each_minute: Callable[[], None], *, note: bool = True) -> Went:
@@ -113,7 +142,7 @@ class Stage:
         running = self.start_up()
         went = running.wait(each_minute)
         if note:
-            self.timeline.mark("up ended 0" if went.ok else f"up ended with an error: {first_line(went.told)}", "told")
+            self.timeline.mark(went.summary, "told")
         return went
 
     def until(self, reached: Callable[[], bool], what: str) -> None:
@@ -275,13 +304,3 @@ def expect(seen: object, holds: bool, problem: str) -> None:
     """Raises DrillFailed with the problem unless it holds. `seen` is there for who debugs."""
     if not holds:
         raise DrillFailed(problem if isinstance(seen, Went) else f"{problem}; seen: {seen!r}")
-
-
-def first_line(text: str) -> str:
-    """The first line of a text that says something of its own."""
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("up failed")]
-    return lines[0][:300] if lines else text[:300]
-
-
-def told(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in values.items())

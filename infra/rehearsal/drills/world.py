@@ -28,6 +28,7 @@ from infra.rehearsal.drills.hook_time import hooks_wait_for
 from infra.rehearsal.drills.went import Went
 from infra.rehearsal.engine import Engine, Result
 from infra.rehearsal.provider import AwsProvider
+from infra.rehearsal.update import said
 from infra.releases.mending import mend_state_file
 
 ENVIRONMENT = "dev"
@@ -35,6 +36,8 @@ PLATFORM, MODELS = f"platform-{ENVIRONMENT}", f"models-{ENVIRONMENT}"
 LIMITS = "mainstage:limits"
 OBSERVER = "arn:aws:iam::123456789012:user/drill"
 """Who looks on, and does what people do."""
+SHOWN = ("warning", "error")
+"""Severities of what an `up` logged that a person sees."""
 MOST_INSTANCES = 8
 """Dev's own limit of two leaves no room for scaling out: the drills' copy of its stack file has this one."""
 
@@ -181,8 +184,10 @@ class InProcess:
 
 
 def _went(result: Result) -> Went:
-    told = [str(result.error)] if result.error is not None else []
-    told += [f"{each.severity}: {each.message}" for each in result.logs if each.severity in ("warning", "error")]
+    # What a hook says of a release stands first, as `mainstage up` tells it; then the provider's words.
+    told = [*said(result, "error"), *([str(result.error)] if result.error is not None else [])]
+    told += [f"warning: {each}" for each in said(result, "warning")]
+    told += [f"{each.severity}: {each.message}" for each in result.logs if each.severity in SHOWN and not each.urn]
     urns: dict[str, list[str]] = {}
     for urn, op in result.ops().items():
         urns.setdefault(op, []).append(urn)
