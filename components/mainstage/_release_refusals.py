@@ -62,13 +62,7 @@ def refusals(
         return [_pending(plan, live)]
     found: list[Refusal] = []
     if sent != frozenset(plan.alarms):
-        found.append(
-            Refusal(
-                UNGUARDED,
-                "the live endpoint was updated by somebody without Mainstage's guard alarms, so this release would "
-                f"have none. Bring them back first: mainstage model restore-guards {plan.model}",
-            )
-        )
+        found.append(_unguarded(plan, live))
     missing = [name for name in plan.alarms if name not in {guard.name for guard in guards}]
     if missing:
         found.append(Refusal(MISSING, f"these guard alarms do not exist: {', '.join(missing)}. Run up to make them"))
@@ -94,6 +88,20 @@ def refusals(
             )
         )
     return found
+
+
+def _unguarded(plan: ReleasePlan, live: Live) -> Refusal:
+    if live.rollback_alarms == frozenset(plan.alarms):
+        return Refusal(
+            UNGUARDED,
+            "the live endpoint has its guard alarms, the stack's state has lost them, so this release would be sent "
+            f"without. Put them back into the state first: mainstage model restore-guards {plan.model}",
+        )
+    return Refusal(
+        UNGUARDED,
+        "the live endpoint was updated by somebody without Mainstage's guard alarms, so this release would "
+        f"have none. Bring them back first: mainstage model restore-guards {plan.model}",
+    )
 
 
 def _pending(plan: ReleasePlan, live: Live) -> Refusal:

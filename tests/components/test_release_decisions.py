@@ -86,6 +86,22 @@ class TestRefusals:
         assert rules(sent=frozenset([*ALARMS, "other"])) == ["unguarded"]
         assert rules(guards=GUARDS[:1]) == ["missing-alarms"]
 
+    def test_where_the_guards_are_missing_is_told_with_the_command_that_puts_them_there(self) -> None:
+        (found,) = refusals(PLAN, LIVE, [], GUARDS, frozenset())
+        assert found.text == (
+            "the live endpoint was updated by somebody without Mainstage's guard alarms, so this release would have "
+            "none. Bring them back first: mainstage model restore-guards iris"
+        )
+        # Brought back in the console: the update would be sent by the state, out of which a refresh has dropped them.
+        mended_by_hand = replace(LIVE, rollback_alarms=frozenset(ALARMS))
+        (found,) = refusals(PLAN, mended_by_hand, [], GUARDS, frozenset())
+        assert found.rule == "unguarded"
+        assert found.text == (
+            "the live endpoint has its guard alarms, the stack's state has lost them, so this release would be sent "
+            "without. Put them back into the state first: mainstage model restore-guards iris"
+        )
+        assert rules(replace(LIVE, rollback_alarms=frozenset(ALARMS)), sent=frozenset(ALARMS)) == []
+
     def test_what_was_taken_back(self) -> None:
         taken_back = event("taken_back", serves=V6, alarm=SEEN, reason="it rang")
         (found,) = refusals(PLAN, LIVE, [taken_back], GUARDS, frozenset(ALARMS))
