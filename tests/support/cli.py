@@ -34,9 +34,32 @@ class Ended:
     err: str
 
 
-def runner(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], clients: Mapping[str, Any]
-) -> Callable[..., Ended]:
+Run = Callable[..., Ended]
+"""Runs a command line, given word by word."""
+
+
+def lines(ended: Ended) -> list[str]:
+    """What a command that ended well told after its target, line by line."""
+    assert (ended.code, ended.err) == (0, ""), ended
+    first, *rest = ended.out.splitlines()
+    assert first == f"target: {TARGET}"
+    return [line.rstrip() for line in rest]
+
+
+def said(ended: Ended) -> str:
+    """The same as one text, as it stands."""
+    lines(ended)
+    return ended.out.partition("\n")[2]
+
+
+def error(ended: Ended) -> str:
+    """The one error of a command that failed."""
+    assert ended.code == 1, ended
+    assert ended.err.startswith("error: ")
+    return ended.err.removeprefix("error: ").removesuffix("\n")
+
+
+def runner(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], clients: Mapping[str, Any]) -> Run:
     """A function that runs a command line. `clients` by service stand for the target's; others are refused."""
     monkeypatch.setattr(common, "resolve", lambda root, name, profile: TARGET)
     monkeypatch.setattr(Target, "client", lambda self, service: clients[service])

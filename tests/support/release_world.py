@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from cli import TARGET
 from mainstage.guard_alarms import guard_alarm_names
-from mainstage_runtime.release_history import ReleaseEvent, ReleaseHistory
+from mainstage_runtime.release_history import TAKEN_BACK, AlarmSeen, ReleaseEvent, ReleaseHistory
 
 from infra.registry.registry import registry_bucket_name
 
@@ -39,12 +39,39 @@ rollout: {strategy: canary, percent: 50, bake_minutes: 10}
 """
 
 
+HOSTILE = "[red]x[/b]\x1b[2J"
+"""What others wrote: markup, and what a terminal obeys."""
+SHOWN = r"[red]x[/b]\x1b[2J"
+"""The same as it has to be shown."""
+ALARM = AlarmSeen(name=f"{ENDPOINT}-guard-errors", window="2 of 3 minutes above 0.01", value_told="0.05")
+
+
 def refused(code: str, message: str, operation: str = "Call") -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": message}}, operation)
 
 
 def configuration(version: int, tail: str = "0000000a") -> str:
     return f"{ENDPOINT}-v{version}-{tail}"
+
+
+def event(kind: str, version: int, *, at: str = "12:30:00", serves: int | None = None, **more: Any) -> ReleaseEvent:
+    """at: the time of 2026-11-21, by its writer's clock. more: other fields of the event."""
+    given: dict[str, Any] = {
+        "at": f"2026-11-21T{at}.000Z",
+        "kind": kind,
+        "endpoint": ENDPOINT,
+        "model": "iris",
+        "configuration": configuration(version),
+        "version": version,
+        "serves": configuration(serves) if serves else None,
+        "by": "arn:aws:iam::111111111111:user/ann",
+    }
+    return ReleaseEvent(**given | more)
+
+
+def taken_back(version: int, serves: int) -> ReleaseEvent:
+    """What the watch writes of a release that an alarm ended."""
+    return event(TAKEN_BACK, version, serves=serves, by="watch", reason="errors", alarm=ALARM, requests=120)
 
 
 @dataclass

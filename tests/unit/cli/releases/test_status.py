@@ -1,64 +1,32 @@
-"""`mainstage model status|history|clean`: what a person sees of a release, and what may be deleted."""
+"""`mainstage model status`: what a person sees of a release."""
 
 # ruff: noqa: E501 -- messages stand here as they are printed
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from cli import TARGET, Ended, runner
-from mainstage_runtime.release_history import RELEASED, RETRY, STARTED, TAKEN_BACK, AlarmSeen, ReleaseEvent
-from release_world import API, ENDPOINT, World, configuration, refused
+from cli import Run, lines
+from mainstage_runtime.release_history import RELEASED, RETRY, STARTED, TAKEN_BACK
+from release_world import (
+    ALARM,
+    API,
+    ENDPOINT,
+    HOSTILE,
+    SHOWN,
+    World,
+    configuration,
+    event,
+    refused,
+)
 from release_world import STARTED as BEGAN
 
-from infra.cli import common, release_status
+from infra.cli import release_status
 
-Run = Callable[..., Ended]
-HOSTILE = "[red]x[/b]\x1b[2J"
-SHOWN = r"[red]x[/b]\x1b[2J"
+pytestmark = pytest.mark.usefixtures("in_service")
 URL = f"{API}/v1/models/iris/predictions"
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    world = World(tmp_path)
-    world.write("stable: 6\nkeep: [5]\n")
-    world.serve(6)
-    world.models += [each.replace("0000000a", "0000000b") for each in (configuration(6), configuration(5))]
-    world.configs[configuration(5)] = "ml.m5.large"
-    return world
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], world: World) -> Run:
-    monkeypatch.setattr(common, "root", lambda: world.root)
-    return runner(monkeypatch, capsys, world.clients)
-
-
-def event(kind: str, version: int, *, at: str = "12:30:00", serves: int | None = None, **more: object) -> ReleaseEvent:
-    return ReleaseEvent(
-        at=f"2026-11-21T{at}.000Z",
-        kind=kind,
-        endpoint=ENDPOINT,
-        model="iris",
-        configuration=configuration(version),
-        version=version,
-        serves=configuration(serves) if serves else None,
-        by="arn:aws:iam::111111111111:user/ann",
-        **more,  # pyright: ignore[reportArgumentType] -- of the event's fields
-    )
-
-
-ALARM = AlarmSeen(name=f"{ENDPOINT}-guard-errors", window="2 of 3 minutes above 0.01", value_told="0.05")
-
-
-def lines(ended: Ended) -> list[str]:
-    assert (ended.code, ended.err) == (0, ""), ended
-    return [line.rstrip() for line in ended.out.splitlines()[1:]]
 
 
 def test_what_serves_as_asked_needs_no_more_words(run: Run) -> None:
@@ -215,84 +183,3 @@ def test_watching_draws_again_until_stopped(run: Run, world: World, monkeypatch:
     assert ended.out.count("7 OK") == 2
     assert ended.out.count("by this machine's clock; Ctrl-C ends") == 2
     assert run("model", "status", "iris", "--watch", "--json").code == 1
-
-
-# history
-
-
-def test_the_history_is_told_newest_first(run: Run, world: World) -> None:
-    assert lines(run("model", "history", "iris")) == ["iris: nothing was released here yet"]
-    world.history.add(event(STARTED, 7, at="12:00:00", serves=6))
-    world.history.add(event(TAKEN_BACK, 7, serves=6, alarm=ALARM, requests=1200, reason=HOSTILE))
-    told = lines(run("model", "history", "iris"))
-    text = "\n".join(told)
-    assert "dev-iris-guard-errors" in text
-    assert SHOWN in text
-    assert text.index("taken_back") < text.index("started")
-    newest = json.loads(run("model", "history", "iris", "--limit", "1", "--json").out)
-    assert [(each["kind"], each["version"], each["requests"]) for each in newest] == [("taken_back", 7, 1200)]
-    assert lines(run("model", "history", "iris", "--limit", "1"))[-1] == "1 older: --limit 2"
-
-
-def test_the_history_of_no_model(run: Run) -> None:
-    ended = run("model", "history", "isis")
-    assert ended.code == 1
-    assert "model 'isis' is not in the catalog" in ended.err
-
-
-# clean
-
-
-def test_what_is_asked_for_kept_or_serves_is_not_left_over(run: Run, world: World) -> None:
-    assert lines(run("model", "clean")) == ["nothing is left over"]
-    world.serve(4)
-    world.bake(6)
-    assert lines(run("model", "clean", "--yes")) == ["nothing is left over"]
-    assert world.calls == []
-
-
-def test_what_is_left_over_is_told_then_deleted(run: Run, world: World) -> None:
-    world.configs[configuration(3)] = "ml.m5.large"
-    world.configs["dev-iris-two-v3-0000000a"] = "ml.m5.large"
-    world.models.append("dev-iris-v3-0000000b")
-    why = "version 3 is neither asked for nor kept, and does not serve"
-    assert lines(run("model", "clean", "iris")) == [
-        f"endpoint configuration dev-iris-v3-0000000a: {why}",
-        f"model dev-iris-v3-0000000b: {why}",
-        "2 of these would be deleted with --yes",
-    ]
-    assert world.calls == []
-    assert lines(run("model", "clean", "iris", "--yes")) == [
-        "deleted endpoint configuration dev-iris-v3-0000000a",
-        "deleted model dev-iris-v3-0000000b",
-        "done",
-    ]
-    assert world.calls == [
-        ("delete_endpoint_config", {"EndpointConfigName": "dev-iris-v3-0000000a"}),
-        ("delete_model", {"ModelName": "dev-iris-v3-0000000b"}),
-    ]
-    told = json.loads(run("model", "clean", "iris", "--json").out)
-    assert ([each["name"] for each in told["found"]], told["deleted"]) == (
-        ["dev-iris-v3-0000000a", "dev-iris-v3-0000000b"], [],
-    )  # fmt: skip
-
-
-def test_an_endpoint_of_no_model_is_shown_and_deleted_only_when_it_never_served(run: Run, world: World) -> None:
-    arn = "arn:aws:sagemaker:eu-west-1:111111111111:endpoint/dev-old"
-    world.others = [{"EndpointName": "dev-old", "EndpointArn": arn, "EndpointStatus": "InService"}]
-    told = lines(run("model", "status"))
-    assert told[2].split() == ["old", "not", "in", "the", "catalog", "nothing", "InService", "-", "none"]
-    assert "old: to delete it: aws sagemaker delete-endpoint --endpoint-name dev-old" in told
-    assert lines(run("model", "clean", "--yes"))[-1] == (
-        "stays: endpoint dev-old: it is InService, and no file in stacks/models names its model; look at it before it goes"
-    )
-    world.others[0]["EndpointStatus"] = "Failed"
-    assert lines(run("model", "clean", "--yes")) == ["deleted endpoint dev-old", "done"]
-    assert world.calls == [("delete_endpoint", {"EndpointName": "dev-old"})]
-    world.tags = {}  # somebody else's
-    assert lines(run("model", "clean")) == ["nothing is left over"]
-
-
-def test_the_target_is_told(run: Run) -> None:
-    for command in (["status"], ["history", "iris"], ["clean"]):
-        assert run("model", *command).out.splitlines()[0] == f"target: {TARGET}"
