@@ -13,6 +13,7 @@ from infra.cli import common
 from infra.cli.output import emit, fail
 from infra.cli.rehearse import leave, showing
 from infra.cli.screen import as_text
+from infra.rehearsal.drills.drill import ENGINES, IN_PROCESS, PULUMI
 from infra.rehearsal.progress import Progress
 
 if TYPE_CHECKING:  # what drills need takes a second to import: only when one is played
@@ -21,7 +22,10 @@ if TYPE_CHECKING:  # what drills need takes a second to import: only when one is
 app = typer.Typer(help="Play scripted incidents offline, and see that the platform keeps its promises.")
 
 PAGE = "drills.html"
-IN_PROCESS, PULUMI = "in-process", "pulumi"
+PLAYED_BY = (
+    f"Each is played by both engines: --engine {IN_PROCESS}, the default, and --engine {PULUMI}, the real CLI. "
+    "How long they take: docs/guides/drills.md"
+)
 
 
 class WrongDrills(ValueError):
@@ -30,14 +34,26 @@ class WrongDrills(ValueError):
 
 @app.command("list")
 def list_command(as_json: common.JsonOption = False) -> None:
-    """List the drills, with the promise of each."""
+    """List the drills, with the promise of each. Each engine plays all of them.
+
+    --json prints a list. Of each drill: name, title, promise, protection,
+    engines (what can play it).
+    """
     from infra.rehearsal.drills.run import DRILLS
 
     value = [
-        {"name": each.name, "title": each.title, "promise": each.promise, "protection": each.protection.what}
+        {
+            "name": each.name,
+            "title": each.title,
+            "promise": each.promise,
+            "protection": each.protection.what,
+            "engines": list(ENGINES),
+        }
         for each in DRILLS
     ]
     emit(value, as_json=as_json, render=_list_table)
+    if not as_json:
+        emit(PLAYED_BY, as_json=False, render=as_text)
 
 
 @app.command("run")
@@ -52,7 +68,8 @@ def run_command(
     """Play drills in an emulated AWS; ends 0 when every promise was kept, else 1. drills.html shows each as a timeline.
 
     --json prints {ok, engine, seconds, page, drills}. Of each drill:
-    name, title, promise, protection, ok, problem, seconds, minutes, marks.
+    name, title, promise, protection, engine, ok, problem, seconds, minutes,
+    marks.
     Of each minute: number, requests, failed, p99_ms, versions (answers by
     each), new_fleet (requests that reached the fleet being released),
     endpoint (its status), alarms (state of each guard).
@@ -64,8 +81,8 @@ def run_command(
 
     if bool(names) == every:
         raise WrongDrills("name the drills to play, or give --all; mainstage drill list shows them")
-    if engine not in (IN_PROCESS, PULUMI):
-        raise WrongDrills(f"--engine {engine!r}: allowed are {IN_PROCESS}, {PULUMI}")
+    if engine not in ENGINES:
+        raise WrongDrills(f"--engine {engine!r}: allowed are {', '.join(ENGINES)}")
     chosen = list(DRILLS) if every else named(names or [])
     root, began, outcomes = common.root(), time.monotonic(), []
     with showing() as tell, contextlib.ExitStack() as until_the_end:
@@ -75,7 +92,8 @@ def run_command(
         for number, drill in enumerate(chosen, 1):
             tell(Progress("drills", drill.title, number, len(chosen)))
             outcomes.append(play(drill, world))
-    (root / PAGE).write_text(page.render_drills(outcomes), encoding="utf-8")
+            # After each: who breaks off what takes a quarter of an hour keeps what was seen.
+            (root / PAGE).write_text(page.render_drills(outcomes), encoding="utf-8")
     kept = all(each.kept for each in outcomes)
     value = {
         "ok": kept,
@@ -103,13 +121,13 @@ def _list_table(drills: list[dict[str, str]]) -> Table:
 def _outcome_table(outcomes: list[Outcome]) -> Table:
     table = Table("drill", "promise", "minutes", "requests", "failed", "seconds", box=None, header_style="bold")
     for each in outcomes:
-        minutes = each.timeline.minutes
+        line = each.timeline
         table.add_row(
             as_text(each.name),
             as_text("kept", "green") if each.kept else as_text("broken", "red"),
-            str(len(minutes)),
-            f"{sum(minute.requests for minute in minutes):,}",
-            f"{sum(minute.failed for minute in minutes):,}",
+            str(len(line.minutes)),
+            f"{line.requests:,}",
+            f"{line.failed:,}",
             f"{each.seconds:.1f}",
         )
     return table

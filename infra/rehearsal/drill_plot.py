@@ -58,12 +58,16 @@ class DrillPlot:
     width: int = WIDTH
 
     @property
+    def blind(self) -> bool:
+        """Whether a guard is drawn that had no data for a while."""
+        return any(each.kind == "blind" for each in self.rects)
+
+    @property
     def summary(self) -> str:
         """In words what the drawing shows, for who cannot see it."""
         line = self.outcome.timeline
-        failed, sent = sum(each.failed for each in line.minutes), sum(each.requests for each in line.minutes)
         rang = f"rang: {', '.join(line.guards)}" if line.guards else "no guard rang"
-        return f"{len(line.minutes)} emulated minutes, {sent:,} requests, {failed:,} failed; {rang}"
+        return f"{len(line.minutes)} emulated minutes, {line.requests:,} requests, {line.failed:,} failed; {rang}"
 
 
 def plot_drill(outcome: Outcome) -> DrillPlot:
@@ -86,7 +90,7 @@ def plot_drill(outcome: Outcome) -> DrillPlot:
     y += P99_HEIGHT + GAP
     for guard in line.guards:
         rects += _states(line.minutes, guard, step, y)
-        panels.append(Line(y + ALARM_HEIGHT, guard))
+        panels.append(Line(y + ALARM_HEIGHT, f"{guard} guard"))
         y += ALARM_HEIGHT + 8
     every = max(1, round(len(line.minutes) / 12))
     ticks = [(round(number * step, 1), number) for number in range(0, len(line.minutes) + 1, every)]

@@ -112,6 +112,7 @@ def render_drills(outcomes: Sequence[Outcome]) -> str:
     """A page of drills alone."""
     return _template(DRILLS_TEMPLATE).render(
         plots=[plot_drill(each) for each in outcomes],
+        engine=next((each.engine for each in outcomes), ""),
         kept=sum(each.kept for each in outcomes),
         seconds=sum(each.seconds for each in outcomes),
     )

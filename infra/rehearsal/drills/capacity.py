@@ -32,7 +32,7 @@ def scaled_out(stage: Stage) -> None:
     expect(went, not went.ok, f"a release began with fewer instances than were live; {instances(stage)} are now")
     expect(instances(stage), instances(stage) == 4, "4 instances had to stay")
     stage.world.write(stage.model, capacity={**capacity, "instance_count": 4}, awaiting=None, stable=2, keep=[1])
-    stage.timeline.mark("catalog: instance_count 4 for this release")
+    stage.timeline.mark("the catalog asks for 4 instances for this release")
     went = stage.up()
     expect(went, went.ok, f"with as many instances as are live it was not released: {went.told}")
     expect(instances(stage), instances(stage) == 4, "4 instances had to serve")
@@ -48,14 +48,14 @@ def other_instance_type(stage: Stage) -> None:
     stage.world.write(
         stage.model, capacity={**capacity, "instance_type": OTHER_TYPE}, awaiting=None, stable=2, keep=[1]
     )
-    stage.timeline.mark(f"catalog: version 2 on {OTHER_TYPE}")
+    stage.timeline.mark(f"the catalog asks for version 2 on {OTHER_TYPE}")
     went = stage.up()
     expect(went, went.ok, f"another instance type was not released: {went.told}")
     scales(stage, "after the release")
     stage.register(3, Behaviour(crashes=True))
     third = {**capacity, "instance_type": THIRD_TYPE}
     stage.world.write(stage.model, capacity=third, awaiting=None, stable=3, keep=[1, 2])
-    stage.timeline.mark(f"catalog: version 3 on {THIRD_TYPE}")
+    stage.timeline.mark(f"the catalog asks for version 3 on {THIRD_TYPE}")
     went = stage.up()
     expect(went, not went.ok, "a version that never came up ended 0")
     scales(stage, "after a release that failed")

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from infra.rehearsal.drills.stage import Stage
 
 
+IN_PROCESS, PULUMI = ENGINES = ("in-process", "pulumi")
+"""What can bring a drill's stack up. Every drill is played by both."""
+
+
 class DrillFailed(AssertionError):
     """A promise that was not kept; the message says what was seen and what had to be."""
 
@@ -50,6 +54,8 @@ class Outcome:
     promise: str
     protection: str
     kept: bool
+    engine: str = IN_PROCESS
+    """Which of ENGINES brought the stack up."""
     problem: str = ""
     """Why it failed; empty when the promise was kept."""
     broke: bool = False
@@ -63,6 +69,7 @@ class Outcome:
             "title": self.title,
             "promise": self.promise,
             "protection": self.protection,
+            "engine": self.engine,
             "ok": self.kept,
             "problem": self.problem,
             "seconds": round(self.seconds, 2),

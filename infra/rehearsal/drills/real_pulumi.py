@@ -13,6 +13,7 @@ import yaml
 
 from infra.program import ROOT
 from infra.recover import mend_guards, recover_before
+from infra.rehearsal.drills.drill import PULUMI
 from infra.rehearsal.drills.went import Went
 from infra.rehearsal.provider.served import ServedProvider
 from infra.rehearsal.pulumi_cli import told
@@ -43,6 +44,8 @@ POLL_SECONDS = 0.05
 
 class RealPulumi:
     """`pulumi` on a world's files. Commands of one stack exclude each other, by its lock."""
+
+    name = PULUMI
 
     def __init__(self, world: World, cli: Cli):
         self._world = world

@@ -47,7 +47,13 @@ def play(drill: Drill, world: World, *, protected: bool = True) -> Outcome:
     world.played.add(drill.name)
     stage = Stage(world, drill.name, requests=FEW)
     outcome = Outcome(
-        drill.name, drill.title, drill.promise, drill.protection.what, kept=False, timeline=stage.timeline
+        drill.name,
+        drill.title,
+        drill.promise,
+        drill.protection.what,
+        kept=False,
+        engine=world.engines.name,
+        timeline=stage.timeline,
     )
     began = time.monotonic()
     if protected:

@@ -85,7 +85,7 @@ class Stage:
         file = self.file(model)
         set_keep(file, keep).write()
         set_stable(file, version).write()
-        self.timeline.mark(f"catalog of {model or self.model}: version {version}")
+        self.timeline.mark(f"the catalog asks for version {version} of {model or self.model}")
 
     def serve(self, version: int = 1, behaviour: Behaviour | None = None, *, model: str = "", **asked: Any) -> None:
         """A model that serves this version: written, registered, up. RuntimeError when not: no drill is about that."""

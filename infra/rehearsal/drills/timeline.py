@@ -66,6 +66,14 @@ class Timeline:
         return list(dict.fromkeys(version for minute in self.minutes for version in sorted(minute.versions)))
 
     @property
+    def requests(self) -> int:
+        return sum(each.requests for each in self.minutes)
+
+    @property
+    def failed(self) -> int:
+        return sum(each.failed for each in self.minutes)
+
+    @property
     def guards(self) -> list[str]:
         """Guards that rang at least once."""
         return sorted({name for each in self.minutes for name, state in each.alarms.items() if state == "ALARM"})

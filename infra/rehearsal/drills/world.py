@@ -24,6 +24,7 @@ from infra.rehearsal.cloud.cloud import Cloud
 from infra.rehearsal.cloud.iam.principals import OPERATOR_SECRET_ACCESS_KEY, new_operator_access_key_id
 from infra.rehearsal.cloud.model_host import CheckReport, PresetEnvironments
 from infra.rehearsal.drills.behaviour import catalog_text
+from infra.rehearsal.drills.drill import IN_PROCESS
 from infra.rehearsal.drills.hook_time import hooks_wait_for
 from infra.rehearsal.drills.went import Went
 from infra.rehearsal.engine import Engine, Result
@@ -44,6 +45,9 @@ MOST_INSTANCES = 8
 
 class Engines(Protocol):
     """Brings the models layer of a world to what its files say: the in-process engine, or the real `pulumi`."""
+
+    name: str
+    """Which of drill.ENGINES it is."""
 
     def bring_up(self, stack: str) -> None:
         """Applies the files of a stack that has to end well."""
@@ -120,6 +124,8 @@ class World:
 
 class InProcess:
     """The engine of this process."""
+
+    name = IN_PROCESS
 
     def __init__(self, world: World):
         self._world = world

@@ -47,7 +47,7 @@ def test_each_minute_stands_in_its_place_with_its_parts():
 
 def test_only_guards_that_rang_have_a_row_and_flags_of_one_moment_stand_apart():
     plot = plot_drill(outcome())
-    assert [panel.name for panel in plot.panels] == ["traffic", "errors", "p99", "errors"]
+    assert [panel.name for panel in plot.panels] == ["traffic", "errors", "p99", "errors guard"]
     rows = [(each.kind, each.title) for each in plot.rects if each.kind in ("ring", "blind")]
     assert rows == [("blind", "minute 0: errors: INSUFFICIENT_DATA"), ("ring", "minute 2: errors: ALARM")]
     assert [(flag.x, flag.number) for flag in plot.flags] == [(215.0, 1), (229.0, 2), (645.0, 3)]
@@ -61,9 +61,11 @@ def test_a_drill_without_a_minute_is_drawn_too():
 
 def test_the_page_of_drills_loads_nothing_and_shows_promise_and_problem():
     text = page.render_drills([outcome(), outcome(name="other", kept=False, problem="version 2 <b>serves</b>")])
-    assert Outline(text).addresses == []
+    assert Outline(text).addresses == ["#drill-erring", "#drill-other"]
     assert not re.search(r"url\(|@import|https?://", text)
     assert "1 of 2 promises kept" in text
+    assert "brought up by the rehearsal's own engine;" in Outline(text).words
+    assert "brought up by the real pulumi;" in Outline(page.render_drills([outcome(engine="pulumi")])).words
     assert text.count("It goes back.") == 2
     assert "version 2 &lt;b&gt;serves&lt;/b&gt;" in text
     assert "up &lt;began&gt;" in text
