@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from mainstage_runtime.release_history import ReleaseEvent
 from rich.text import Text
 
 from infra import settings
@@ -102,8 +103,10 @@ def promote(
     root = common.root()
     model = model_named(name, where.environment)
     card = _registered(where, model, version)
-    _check_not_blocked(where, name, version)
-    change = serve(root, part_of(root, model, serves_in=where.environment, environment=environment), version)
+    blocked = blocked_versions(history_of(where, name).events())
+    _check_not_blocked(where, name, version, blocked)
+    part = part_of(root, model, serves_in=where.environment, environment=environment)
+    change = serve(root, part, version, refused=_refused(blocked, live(where, name)))
     change.edit.write()
     steps = []
     if _needs_approval(root, where, name, version):
@@ -147,12 +150,12 @@ def rollback(
     version = to or step_back(part.versions, serves, blocked=blocked, unasked=is_unasked(found, events))
     if version != serves:
         check_kept(part.versions, version)
-    if version in blocked:
-        _check_not_blocked(where, name, version)
+    _check_not_blocked(where, name, version, blocked)
+    left = {serves} if now and serves is not None else set()  # it is refused from then on
     problem: Exception | None = None
     change: Change | None = None
     try:
-        change = serve(root, part, version)
+        change = serve(root, part, version, refused=_refused(blocked, found) | left)
     except (ReleaseError, CatalogError) as error:
         if not now:
             raise
@@ -339,9 +342,14 @@ def _registered(where: Target, model: Model, version: int) -> dict[str, Any]:
     return card
 
 
-def _check_not_blocked(where: Target, name: str, version: int) -> None:
+def _refused(blocked: Collection[int], found: Live | None) -> set[int]:
+    """Versions that up refuses and that do not serve: nobody goes back to them."""
+    return set(blocked) - ({found.version} if found is not None else set())
+
+
+def _check_not_blocked(where: Target, name: str, version: int, blocked: Mapping[int, ReleaseEvent]) -> None:
     """Raises ReleaseError for a version that up would refuse."""
-    ended = blocked_versions(history_of(where, name).events()).get(version)
+    ended = blocked.get(version)
     if ended is not None:
         again = command(where, "retry", name, "--version", str(version), "--reason", "WHY")
         raise ReleaseError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,12 +88,12 @@ def _asked(model: Model) -> Versions:
     return Versions(model.stable, tuple(model.keep), model.runtime)
 
 
-def serve(root: Path, part: Part, version: int) -> Change:
-    """The change that makes the part ask for `version`. Nothing is written.
+def serve(root: Path, part: Part, version: int, *, refused: Collection[int] = ()) -> Change:
+    """The change that makes the part ask for `version`. Nothing is written. refused: as for `serving`.
 
     Raises ReleaseError (kept for another runtime), CatalogError (a file that cannot be edited, or would be wrong).
     """
-    asked, dropped = serving(part.versions, version)
+    asked, dropped = serving(part.versions, version, refused=refused)
     if asked == part.versions:
         # An overlay that would say what the main part says is no change.
         return Change(part, asked, dropped, Edit(part.path, "", ""))

@@ -19,7 +19,7 @@ class Versions:
     stable: int | None
     """None: awaiting."""
     keep: tuple[KeptVersion, ...] = ()
-    """The one that served last comes first."""
+    """The one that served last comes first, what `up` refuses last."""
     runtime: str = ""
     """The preset of `stable`, and of those kept that name none."""
 
@@ -28,11 +28,12 @@ class Versions:
         return tuple(each.version for each in self.keep)
 
 
-def serving(versions: Versions, version: int) -> tuple[Versions, tuple[int, ...]]:
+def serving(versions: Versions, version: int, *, refused: Collection[int] = ()) -> tuple[Versions, tuple[int, ...]]:
     """(what is asked for when `version` serves, the versions that are kept no longer).
 
-    The one that served is kept, first of all: going back to it needs nothing built. Raises ReleaseError when `version`
-    is kept for another runtime than the file's.
+    The one that served is kept, first of all: going back to it needs nothing built. refused: versions that `up` refuses
+    and that do not serve. They are kept last, and are the first to go: nobody goes back to them. Raises ReleaseError
+    when `version` is kept for another runtime than the file's.
     """
     if versions.stable == version:
         return versions, ()
@@ -45,6 +46,7 @@ def serving(versions: Versions, version: int) -> tuple[Versions, tuple[int, ...]
             )
     others = [each for each in versions.keep if each.version != version]
     keep = others if versions.stable is None else [KeptVersion(version=versions.stable), *others]
+    keep = sorted(keep, key=lambda each: each.version in refused)
     return (
         Versions(version, tuple(keep[:MOST_KEPT]), versions.runtime),
         tuple(each.version for each in keep[MOST_KEPT:]),

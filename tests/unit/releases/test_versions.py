@@ -34,6 +34,23 @@ def test_the_version_that_served_is_kept_first(
     assert serving(after, version) == (after, ())
 
 
+@pytest.mark.parametrize(
+    ("before", "version", "refused", "after", "dropped"),
+    [
+        (versions(7, 6, 5), 6, {7}, versions(6, 5, 7), ()),
+        (versions(7, 6, 5), 8, {7}, versions(8, 6, 5, 7), ()),
+        (versions(6, 7, 5), 5, {6, 7}, versions(5, 6, 7), ()),
+        (versions(7, 6, 5, 4, 3, 2), 8, {7}, versions(8, 6, 5, 4, 3, 2), (7,)),
+        (versions(8, 7, 6, 5, 4, 3), 9, {7, 5}, versions(9, 8, 6, 4, 3, 7), (5,)),
+        (versions(7, 6), 6, {3}, versions(6, 7), ()),
+    ],
+)
+def test_what_up_refuses_is_kept_behind_what_may_serve_again(
+    before: Versions, version: int, refused: set[int], after: Versions, dropped: tuple[int, ...]
+) -> None:
+    assert serving(before, version, refused=refused) == (after, dropped)
+
+
 def test_a_version_kept_for_another_runtime_is_not_served_by_the_file_s() -> None:
     kept = Versions(7, (KeptVersion(version=5, runtime="sklearn-1.2-1"),), "sklearn-1.4-2")
     with pytest.raises(ReleaseError) as told:

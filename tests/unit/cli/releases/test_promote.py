@@ -124,3 +124,16 @@ def test_the_oldest_of_too_many_is_kept_no_longer(run: Run, world: World) -> Non
         "note: version 1 is kept no longer: a file keeps five"
     )
     assert "stable: 7\nkeep: [6, 5, 4, 3, 2]\n" in world.file.read_text()
+
+
+def test_what_was_taken_back_is_kept_last_and_goes_first(run: Run, world: World) -> None:
+    world.write("stable: 6\nkeep: [5, 4]\n")
+    world.serve(5)
+    world.history.add(taken_back(6, serves=5))
+    said(run("model", "promote", "iris", "7"))
+    assert "stable: 7\nkeep: [5, 4, 6]\n" in world.file.read_text()
+    world.write("stable: 6\nkeep: [5, 4, 3, 2, 1]\n")
+    assert said(run("model", "promote", "iris", "7")).splitlines()[0] == (
+        "note: version 6 is kept no longer: a file keeps five"
+    )
+    assert "stable: 7\nkeep: [5, 4, 3, 2, 1]\n" in world.file.read_text()

@@ -32,7 +32,7 @@ def test_after_a_release_was_taken_back_a_rollback_asks_for_what_serves(run: Run
     world.serve(6)
     world.history.add(taken_back(7, serves=6))
     told = said(run("model", "rollback", "iris"))
-    assert "stable: 6\nkeep: [7, 5]\n" in world.file.read_text()
+    assert "stable: 6\nkeep: [5, 7]\n" in world.file.read_text()  # 7 is refused by up: it stands in nobody's way
     assert told.endswith(
         "Next:\n  1. commit stacks/models/iris.yaml\n  2. then nothing is left to release: mainstage up --env dev\n"
     )
@@ -64,3 +64,22 @@ def test_a_rollback_to_nowhere_is_refused(run: Run, world: World) -> None:
         "of those kept (5) every older one was taken back itself; say which one: --to VERSION"
     )
     assert error(run("model", "rollback", "iris", "--to", "5")).startswith("iris: version 5 was taken back on")
+
+
+def test_the_next_rollback_goes_past_what_was_taken_back(run: Run, world: World) -> None:
+    world.write("stable: 7\nkeep: [6, 5]\n")
+    world.serve(6)
+    world.history.add(taken_back(7, serves=6))
+    said(run("model", "rollback", "iris"))
+    assert "stable: 6\nkeep: [5, 7]\n" in world.file.read_text()
+    # 6 serves, is asked for, and is not well either.
+    said(run("model", "rollback", "iris"))
+    assert "stable: 5\nkeep: [6, 7]\n" in world.file.read_text()
+
+
+def test_what_serves_is_kept_first_even_where_up_would_refuse_it(run: Run, world: World) -> None:
+    world.write("stable: 7\nkeep: [6, 5]\n")
+    world.serve(7)  # somebody moved the endpoint back to it in the console
+    world.history.add(taken_back(7, serves=6))
+    said(run("model", "rollback", "iris", "--to", "6"))
+    assert "stable: 6\nkeep: [7, 5]\n" in world.file.read_text()

@@ -49,6 +49,21 @@ def test_now_moves_the_live_endpoint_before_the_file(run: Run, world: World) -> 
     )
 
 
+def test_the_version_that_is_left_stands_behind_those_that_may_serve_again(run: Run, world: World) -> None:
+    world.write("stable: 7\nkeep: [6, 5]\n")
+    world.serve(7)
+    world.configs |= {configuration(6): "ml.m5.large", configuration(5): "ml.m5.large"}
+    said(run("model", "rollback", "iris", "--now"))
+    assert "stable: 6\nkeep: [5, 7]\n" in world.file.read_text()
+    world.serve(6)
+    said(run("model", "rollback", "iris", "--now"))
+    assert "stable: 5\nkeep: [6, 7]\n" in world.file.read_text()
+    assert [each["EndpointConfigName"] for each in world.done("update_endpoint")] == [
+        configuration(6),
+        configuration(5),
+    ]
+
+
 def test_the_configuration_that_served_last_is_taken(run: Run, world: World) -> None:
     world.write("stable: 7\nkeep: [6]\n")
     world.serve(7)
