@@ -3,10 +3,11 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 ENV ?= dev
+ENGINE ?= in-process
 ARGS ?=
 export PYTHONUTF8 := 1
 
-.PHONY: help install rehearse rehearse-up rehearse-down test check format bench lock picture schema pulumi clean
+.PHONY: help install rehearse rehearse-up rehearse-down drills test check format bench lock picture schema pulumi clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +23,10 @@ rehearse-up: pulumi ## Bring ENV up offline by the real pulumi, in an emulated A
 
 rehearse-down: install ## Destroy what rehearse-up made; what is protected remains, and is listed
 	@.venv/bin/mainstage rehearse-down --env $(ENV) $(ARGS)
+
+drills: install ## Play every drill offline (ENGINE=pulumi: by the real CLI)
+	@[ "$(ENGINE)" != pulumi ] || tools/pulumi/install.sh
+	@.venv/bin/mainstage drill run --all --engine $(ENGINE) $(ARGS)
 
 test: install ## Run every test, in parallel (ARGS="-k name" narrows)
 	@tools/pulumi/install.sh || echo "tests/engine is skipped: it runs the real pulumi" >&2

@@ -41,6 +41,7 @@ def always(
         no_more_errors_than_the_canary_got(stage)
     the_old_one_is_there(stage, old)
     went = stage.up(note=False)
+    stage.timeline.mark(f"the next {went.summary}", "told")
     if went.ok != next_up_ends_well:
         how = "did not end well" if next_up_ends_well else "ended well, and had to refuse"
         raise DrillFailed(f"the next up {how}: {went.told}")

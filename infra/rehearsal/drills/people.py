@@ -75,6 +75,7 @@ def console_rollback(stage: Stage) -> None:
 def unapproved(stage: Stage) -> None:
     old = stage.begin(minutes=0)
     stage.config = {APPROVAL: json.dumps({"required": True})}
+    stage.timeline.mark("the settings ask for approvals from now on")
     went = stage.release(2)
     expect(went, not went.ok, "a version that nobody has approved was released")
     expect(went, "approv" in went.told, f"the refusal does not speak of the approval: {went.told}")
