@@ -1,10 +1,13 @@
-"""An `up` of the models layer in a process of its own, for drills that kill it. Standard input says what it needs."""
+"""An `up` of the models layer in a process of its own, for drills that kill it. Standard input says what it needs.
+
+And what such a process takes from a drill that is played without its protection, whichever engine runs in it.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 
 from infra.program import program_for
@@ -12,6 +15,8 @@ from infra.registry.target import Target
 from infra.rehearsal.drills.world import MODELS
 from infra.rehearsal.engine import Engine
 from infra.rehearsal.provider import AwsProvider
+
+_HELD = ExitStack()
 
 
 def main() -> int:
@@ -33,6 +38,11 @@ def removed(drill: str) -> AbstractContextManager[object]:
     from infra.rehearsal.drills.run import named
 
     return named([drill])[0].protection.removed()
+
+
+def hold(drill: str) -> None:
+    """As `removed`, until this process ends."""
+    _HELD.enter_context(removed(drill))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ class Protection:
     what: str
     """In a few words: "the errors guard takes the release back"."""
     removed: Callable[[], AbstractContextManager[object]]
-    """While the block runs the platform is without it. Only in this process: a real `pulumi` never is."""
+    """While the block runs the platform is without it, as far as it runs in this process: see child.hold for others."""
 
 
 @dataclass(frozen=True)

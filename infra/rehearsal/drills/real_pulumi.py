@@ -38,6 +38,13 @@ from infra.program import program_for
 
 program_for(pulumi.get_stack(), Path({root!r}))()
 """
+WITHOUT = """\
+from infra.rehearsal.drills import child
+
+child.hold({drill!r})
+
+"""
+"""What stands before the program while a drill is played without its protection."""
 POLL_SECONDS = 0.05
 """Pause between the provider's looks at an endpoint. The real one takes minutes in which much may happen."""
 
@@ -100,7 +107,10 @@ class RealPulumi:
         return [each.endpoint for each in done.guards]
 
     def write(self, stack: str, config: Mapping[str, str]) -> None:
-        """Writes the stack file that pulumi reads; `config` takes the place of keys of the world's."""
+        """Writes what pulumi reads, the program and the stack file; `config` takes the place of keys of the world's."""
+        without = WITHOUT.format(drill=self._world.without) if self._world.without else ""
+        program = without + PROGRAM.format(root=str(self._world.root))
+        (self.cli.project.folder / "program" / "__main__.py").write_text(program, encoding="utf-8")
         asked = yaml.safe_load((self._world.root / "stacks" / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))
         values = {**asked["config"], **{key: _value(text) for key, text in config.items()}}
         file = self.cli.project.stack_file(stack)
@@ -119,7 +129,6 @@ def real_pulumi(world: World, directory: Path, *, checkout: Path = ROOT) -> Iter
     for folder in (project.folder / "program", project.folder / "stacks", project.backend, project.home):
         folder.mkdir(parents=True, exist_ok=True)
     (project.folder / ".venv").symlink_to(checkout / ".venv")
-    (project.folder / "program" / "__main__.py").write_text(PROGRAM.format(root=str(world.root)), encoding="utf-8")
     described = (checkout / "Pulumi.yaml").read_text(encoding="utf-8")
     (project.folder / "Pulumi.yaml").write_text(described.replace("main: infra\n", "main: program\n"), encoding="utf-8")
     with ServedProvider(cloud.session, clock=cloud.clock, wait_poll_seconds=POLL_SECONDS) as provider:
