@@ -54,10 +54,20 @@ class ReleaseRun:
         clock: Callable[[], float],
     ):
         self._plan = plan
+        self.ended_badly = False
+        """Whether a hook has raised after the provider's success."""
         self._session, self._sleep, self._clock = session, sleep, clock
         self._watched_from: dict[str, Any] = {}
         self._began: Optional[Live] = None
         self._lifted: Optional[Lifted] = None
+
+    @property
+    def deletes_nothing(self) -> str:
+        """Said at the end of a run that leaves the endpoint otherwise than it was asked for."""
+        return (
+            f"{self._plan.title} is not what this run leaves on endpoint {self._plan.endpoint}, so this run deletes "
+            "nothing: what serves stays. What is left over goes with the next up that ends well"
+        )
 
     # -- before --------------------------------------------------------------------------------------------------
 

@@ -67,13 +67,20 @@ def endpoint_hooks(name: str, run: ReleaseRun, bucket: pulumi.Input[str]) -> pul
         old, new = args.old_outputs or args.old_inputs or {}, args.new_inputs or {}
         await asyncio.to_thread(run.before_update, await _known(registry), old, new)
 
+    async def after(urn: str, *, first: bool) -> None:
+        try:
+            _warn(urn, await asyncio.to_thread(run.after, await _known(registry), first=first))
+        except Exception:
+            run.ended_badly = True  # for the engine the step itself has succeeded
+            raise
+
     async def after_create(args: pulumi.ResourceHookArgs) -> None:
-        _warn(args.urn, await asyncio.to_thread(run.after, await _known(registry), first=True))
+        await after(args.urn, first=True)
 
     async def after_update(args: pulumi.ResourceHookArgs) -> None:
         old, new = args.old_outputs or args.old_inputs or {}, args.new_inputs or {}
         if sends_update(old, new):
-            _warn(args.urn, await asyncio.to_thread(run.after, await _known(registry), first=False))
+            await after(args.urn, first=False)
 
     async def on_error(args: pulumi.ErrorHookArgs) -> bool:
         try:

@@ -19,6 +19,7 @@ from ._endpoint_plan import plan_endpoint
 from ._execution_role import Needs, execution_statements, invoke_statement
 from ._policy import Text, document
 from ._release import Fleet, Gate, Release, declare
+from ._release_end import deletes_nothing_unless_good, hosted
 from ._release_plan import release_plan
 from ._release_rules import DeploymentArgs
 from ._roles import ServiceRole, service_role
@@ -82,8 +83,10 @@ class SageMakerEndpoint(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions(parent=self),
         )
+        served: Optional[pulumi.Output[None]] = None
         if resolved.release is not None:
-            self._serve(resolved, fleet, resolved.release, [*guards.resources, logs, taken.policy, *_after(opts)])
+            after = [*guards.resources, logs, taken.policy, *_after(opts)]
+            served = self._serve(resolved, fleet, resolved.release, after)
         self.endpoint_name = pulumi.Output.from_input(resolved.endpoint_name)
         self.endpoint_arn = pulumi.Output.from_input(self.identity["endpoint_arn"])
         self.endpoint_config_name = pulumi.Output.from_input(self.identity["endpoint_config_name"])
@@ -100,6 +103,8 @@ class SageMakerEndpoint(pulumi.ComponentResource):
                 "log_group_name": self.log_group_name,
                 "peak_instance_count": self.peak_instance_count,
                 "identity": self.identity,
+                # A host waits for what it registers, and not for what is computed from it as a program does.
+                **({"served": served} if served is not None and hosted() else {}),
             }
         )
 
@@ -234,16 +239,16 @@ class SageMakerEndpoint(pulumi.ComponentResource):
 
         return gate
 
-    def _serve(self, resolved: Resolved, fleet: Fleet, release: Release, depends_on: Sequence[pulumi.Resource]) -> None:
+    def _serve(
+        self, resolved: Resolved, fleet: Fleet, release: Release, depends_on: Sequence[pulumi.Resource]
+    ) -> pulumi.Output[None]:
+        """Declares what serves. What it gives back fails when it does not serve at the end of this run."""
         gate = self._gate(resolved) if resolved.approval_required else None
         for earlier in resolved.keep:
             declare(fleet, earlier, gate=gate)
         declared = declare(fleet, release, gate=gate)
-        hooks = endpoint_hooks(
-            f"{self._name}-endpoint",
-            run_of(release_plan(resolved, release)),
-            _bucket_name(resolved.registry_bucket_arn),
-        )
+        run = run_of(release_plan(resolved, release))
+        hooks = endpoint_hooks(f"{self._name}-endpoint", run, _bucket_name(resolved.registry_bucket_arn))
         endpoint = aws.sagemaker.Endpoint(
             f"{self._name}-endpoint",
             name=resolved.endpoint_name,
@@ -264,6 +269,7 @@ class SageMakerEndpoint(pulumi.ComponentResource):
         )
         if resolved.autoscaling is not None:
             autoscale(self._name, resolved.autoscaling, parent=self, endpoint=endpoint, variant=resolved.variant_name)
+        return deletes_nothing_unless_good(endpoint, run)
 
 
 def _bucket_name(bucket_arn: Text) -> pulumi.Output[str]:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
+from pulumi import RunError
+
 from infra import tuning
 from infra.rehearsal.engine import program as programs
 from infra.rehearsal.engine import summary
@@ -168,6 +170,8 @@ class Engine:
                 try:
                     with surrounded(self._environment):
                         error = programs.run(program, settings, secret_keys, monitor, log, interrupt=ledger.stop)
+                    if isinstance(error, RunError):  # sdk/python/cmd/pulumi-language-python-exec
+                        ledger.log("error", str(error))
                     # A journal that can't be written any more has been told; what is kept now is written whole.
                     with suppress(StateError):
                         deployment.finish_exports(errored=error is not None or bool(ledger.failures))

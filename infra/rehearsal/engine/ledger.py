@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from infra.rehearsal.engine import steps
 from infra.rehearsal.engine.journal import Recorder
 from infra.rehearsal.engine.resource_state import ResourceState
 from infra.rehearsal.engine.results import Event, Failure, Log, Progress, Step
@@ -58,6 +59,7 @@ class Ledger:
         self._continue = continue_on_error
         self.broken: set[str] = set()
         """URNs that failed or were skipped because what they need failed."""
+        self._errored: list[ResourceState] = []
         self.replaced: set[str] = set()
         self.steps: list[Step] = []
         self.logs: list[Log] = []
@@ -233,7 +235,17 @@ class Ledger:
                 self.failures.append(Failure(urn, op, message))
             if not goes_on:
                 self.broken.add(urn)
+                if urn in self._by_urn:
+                    self._errored.append(self._by_urn[urn])
                 self.stopping = self.stopping or not self._continue
+
+    def needed_by_failed(self) -> set[str]:
+        """URNs that the old states of failed steps need, in the old state. What was only passed over and what failed
+        after its step was done do not count: the real engine looks at nothing else before it deletes
+        (https://github.com/pulumi/pulumi/blob/v3.259.0/pkg/resource/deploy/deployment_executor.go, performPostSteps).
+        """
+        with self._lock:
+            return steps.needed_by(self._errored, self._old)
 
     def fail_after(self, urn: str, op: str, message: str) -> None:
         """Records that something failed after the resource itself was done: what needs the resource may still go on."""

@@ -18,17 +18,21 @@ def remove_leftovers(ledger: Ledger, execution: Execution) -> None:
     """Ends a run: deletes what was replaced and what the program no longer registers.
 
     After a failure nothing is deleted, as nobody can tell what the program would have registered; a run that
-    continues on errors deletes what nothing left needs.
+    continues on errors deletes all but what the old states of failed steps need. It may so delete what one that was
+    passed over needs, as the real engine does, and leave a state that the real one does not read again: which is told.
     """
     if ledger.stopping:
         return
     condemned = [item for item in ledger.waiting() if item.delete or not ledger.claimed(item.urn)]
-    if ledger.failures:
-        going = {id(item) for item in condemned}
-        left = [item for item in ledger.waiting() if id(item) not in going]
-        needed = steps.needed_by([*left, *ledger.news()], ledger.snapshot())
-        condemned = [item for item in condemned if item.delete or item.urn not in needed]
+    needed = ledger.needed_by_failed()
+    condemned = [item for item in condemned if item.delete or item.urn not in needed]
     _remove(condemned, ledger, execution)
+    left = ledger.snapshot() if ledger.failures else []
+    there = {item.urn for item in left}
+    for item in left:
+        for urn in sorted(item.needs() - there):
+            # VerifyIntegrity in pkg/resource/stack/snapshot/integrity.go
+            ledger.fail(item.urn, "snapshot", f"resource {item.urn} refers to missing dependency {urn}", goes_on=True)
 
 
 def destroy(ledger: Ledger, execution: Execution, *, exclude_protected: bool) -> None:

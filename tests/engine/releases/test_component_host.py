@@ -60,6 +60,7 @@ def test_a_version_that_never_comes_up_is_told_through_the_host(pair: Pair, tmp_
             f"serves now: version {good} ({served['EndpointConfigName']})",
             "runbook: https://example.com/runbooks/release-rolled-back.md",
             "next: ",
+            "so this run deletes nothing: what serves stays",
         ):
             assert words in done.told
         assert sagemaker.describe_endpoint(EndpointName="hosted")["EndpointConfigName"] == served["EndpointConfigName"]
