@@ -14,6 +14,7 @@ import pulumi_aws as aws
 
 from ._names import release_name
 from ._policy import Text
+from ._release_kinds import CONFIGURATION, MODEL, Kind
 
 HEALTH_CHECK_SECONDS = 300
 """How long a container may take to load its model, and an archive to be downloaded, 60 to 3,600."""
@@ -29,8 +30,8 @@ class Release:
     container_environment: Mapping[str, Text]
 
 
-Gate = Callable[[str, Release], pulumi.ResourceOptions]
-"""Options of the Model with this name, for this release."""
+Hooks = Callable[[Kind, str, Release], pulumi.ResourceHookBinding]
+"""The hooks of a release's Model or EndpointConfiguration with this logical name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,38 +91,41 @@ def volume_key(instance_type: str, kms_key_arn: Text) -> Optional[Text]:
     return None if _LOCAL_STORAGE.fullmatch(instance_type) else kms_key_arn
 
 
-def declare(fleet: Fleet, release: Release, *, gate: Optional[Gate] = None) -> Declared:
-    """Declares the Model and the EndpointConfiguration of a release. `gate`: what has to let the model be made."""
-    opts = pulumi.ResourceOptions(
-        parent=fleet.parent,
-        depends_on=list(fleet.depends_on),
-        # Not protected, or leaving `keep` could never remove it. Kept in AWS when the program drops it: the
-        # provider may
-        # call an update done that SageMaker has taken back, and the live endpoint then still uses this one.
-        retain_on_delete=fleet.retain,
-    )
+def declare(fleet: Fleet, release: Release, *, hooks: Hooks) -> Declared:
+    """Declares the Model and the EndpointConfiguration of a release."""
+
+    def opts(kind: Kind, logical_name: str) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(
+            parent=fleet.parent,
+            depends_on=list(fleet.depends_on),
+            # Not protected, or leaving `keep` could never remove it. Kept in AWS when the program drops it: whatever
+            # becomes of the state, the live endpoint may use this one.
+            retain_on_delete=fleet.retain,
+            hooks=hooks(kind, logical_name, release),
+        )
+
     model_inputs = _model_inputs(fleet, release)
     model_name = release_name(fleet.endpoint_name, release.version, model_inputs)
     suffix = model_name.removeprefix(f"{fleet.endpoint_name}-")
+    logical_model_name = f"{fleet.name}-model-{suffix}"
     model = aws.sagemaker.Model(
-        f"{fleet.name}-model-{suffix}",
+        logical_model_name,
         name=model_name,
         execution_role_arn=fleet.role_arn,
         tags=dict(fleet.tags),
-        opts=opts
-        if gate is None
-        else pulumi.ResourceOptions.merge(opts, gate(f"{fleet.name}-model-{suffix}", release)),
+        opts=opts(MODEL, logical_model_name),
         **model_inputs,
     )
     config_inputs = _config_inputs(fleet, model_name)
     config_name = release_name(fleet.endpoint_name, release.version, config_inputs)
     # The variant takes the model's name from the model itself, so that it comes after it.
     config_inputs["production_variants"][0]["model_name"] = model.name
+    logical_config_name = f"{fleet.name}-config-{config_name.removeprefix(f'{fleet.endpoint_name}-')}"
     configuration = aws.sagemaker.EndpointConfiguration(
-        f"{fleet.name}-config-{config_name.removeprefix(f'{fleet.endpoint_name}-')}",
+        logical_config_name,
         name=config_name,
         tags=dict(fleet.tags),
-        opts=opts,
+        opts=opts(CONFIGURATION, logical_config_name),
         **config_inputs,
     )
     return Declared(model_name, config_name, configuration)

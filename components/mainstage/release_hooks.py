@@ -16,6 +16,8 @@ import pulumi
 
 from ._release_access import Session
 from ._release_approval import check_approval
+from ._release_kinds import Kind
+from ._release_leftover import Wanted, make_room
 from ._release_plan import ReleasePlan
 from ._release_refusals import sends_update
 from ._release_run import ReleaseRun
@@ -123,6 +125,31 @@ def approval_hooks(
         )
 
     return pulumi.ResourceHookBinding(before_create=[pulumi.ResourceHook(f"{name}-approval", before_create)])
+
+
+def room_hooks(
+    name: str, kind: Kind, *, account_id: str, region: str, endpoint: str, owner: pulumi.Resource
+) -> pulumi.ResourceHookBinding:
+    """Clears away what an earlier release left under the name of a Model or EndpointConfiguration before that is made.
+
+    `name` is unique in the stack. `owner`: the component that it is a child of.
+    """
+
+    async def before_create(args: pulumi.ResourceHookArgs) -> None:
+        wanted = Wanted(
+            kind=kind,
+            account_id=account_id,
+            region=region,
+            endpoint=endpoint,
+            urn=args.urn,
+            owner_urn=await _known(owner.urn),
+            inputs=args.new_inputs or {},
+        )
+        cleared = await asyncio.to_thread(make_room, wanted, ambient(region))
+        if cleared is not None:
+            pulumi.log.info(cleared, _shown_at(args.urn))
+
+    return pulumi.ResourceHookBinding(before_create=[pulumi.ResourceHook(f"{name}-room", before_create)])
 
 
 async def _known(value: pulumi.Output[str]) -> str:

@@ -18,13 +18,14 @@ from ._endpoint_args import (
 from ._endpoint_plan import plan_endpoint
 from ._execution_role import Needs, execution_statements, invoke_statement
 from ._policy import Text, document
-from ._release import Fleet, Gate, Release, declare
+from ._release import Fleet, Hooks, Release, declare
 from ._release_end import deletes_nothing_unless_good, hosted
+from ._release_kinds import MODEL, Kind
 from ._release_plan import release_plan
 from ._release_rules import DeploymentArgs
 from ._roles import ServiceRole, service_role
 from .guard_alarms import EndpointIdentity, GuardAlarms, guard_alarm_names
-from .release_hooks import approval_hooks, endpoint_hooks, run_of
+from .release_hooks import approval_hooks, endpoint_hooks, room_hooks, run_of
 
 __all__ = [
     "AutoscalingArgs",
@@ -224,29 +225,40 @@ class SageMakerEndpoint(pulumi.ComponentResource):
             tags=resolved.tags,
         )
 
-    def _gate(self, resolved: Resolved) -> Gate:
-        def gate(name: str, release: Release) -> pulumi.ResourceOptions:
-            return pulumi.ResourceOptions(
-                hooks=approval_hooks(
-                    name,
-                    account_id=resolved.account.account_id,
-                    region=resolved.account.region,
-                    model=resolved.model_name,
-                    version=release.version,
-                    url=release.model_data_url,
-                )
-            )
+    def _hooks(self, resolved: Resolved) -> Hooks:
+        account = resolved.account
 
-        return gate
+        def hooks(kind: Kind, name: str, release: Release) -> pulumi.ResourceHookBinding:
+            room = room_hooks(
+                name,
+                kind,
+                account_id=account.account_id,
+                region=account.region,
+                endpoint=resolved.endpoint_name,
+                owner=self,
+            )
+            if kind is not MODEL or not resolved.approval_required:
+                return room
+            approval = approval_hooks(
+                name,
+                account_id=account.account_id,
+                region=account.region,
+                model=resolved.model_name,
+                version=release.version,
+                url=release.model_data_url,
+            )
+            return pulumi.ResourceHookBinding.merge(approval, room)
+
+        return hooks
 
     def _serve(
         self, resolved: Resolved, fleet: Fleet, release: Release, depends_on: Sequence[pulumi.Resource]
     ) -> pulumi.Output[None]:
         """Declares what serves. What it gives back fails when it does not serve at the end of this run."""
-        gate = self._gate(resolved) if resolved.approval_required else None
+        before = self._hooks(resolved)
         for earlier in resolved.keep:
-            declare(fleet, earlier, gate=gate)
-        declared = declare(fleet, release, gate=gate)
+            declare(fleet, earlier, hooks=before)
+        declared = declare(fleet, release, hooks=before)
         run = run_of(release_plan(resolved, release))
         hooks = endpoint_hooks(f"{self._name}-endpoint", run, _bucket_name(resolved.registry_bucket_arn))
         endpoint = aws.sagemaker.Endpoint(

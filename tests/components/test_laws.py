@@ -275,15 +275,17 @@ def test_every_missing_argument_is_named_at_once(component: str) -> None:
     assert required <= missing
 
 
+RELEASED = ("model:Model", "endpointConfiguration:EndpointConfiguration", "endpoint:Endpoint")
+
+
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_nothing_is_looked_up_and_only_a_release_has_hooks(component: str, build: Callable[..., Result]) -> None:
     result = build(component)
     assert result.invokes == []
     assert [r.urn for r in result.resources if r.external] == []
     hooked = {r.type for r in result.resources if r.options.hooks}
-    assert hooked == (
-        {"aws:sagemaker/endpoint:Endpoint"} if component in ("ModelService", "SageMakerEndpoint") else set()
-    )
+    made = {f"aws:sagemaker/{name}" for name in RELEASED}
+    assert hooked == (made if component in ("ModelService", "SageMakerEndpoint") else set())
 
 
 @pytest.mark.parametrize("component", COMPONENTS)

@@ -587,12 +587,18 @@ class TestHooks:
         assert [resource.name for resource in result.resources if resource.options.hooks] == []
 
     def test_approval_is_asked_for_every_model_that_is_made(self, build: Build) -> None:
-        assert [r.options.hooks for r in build("SageMakerEndpoint", keep=[KEPT]).of_type(MODEL)] == [{}, {}]
         models = build("SageMakerEndpoint", keep=[KEPT], approval_required=True).of_type(MODEL)
         assert len(models) == 2
         for model in models:
-            assert model.options.hooks == {"before_create": (f"{model.name}-approval",)}
+            assert model.options.hooks == {"before_create": (f"{model.name}-approval", f"{model.name}-room")}
             assert model.options.retain_on_delete
+
+    @pytest.mark.parametrize("type_token", [MODEL, CONFIG])
+    def test_room_is_made_for_all_that_a_release_makes(self, build: Build, type_token: str) -> None:
+        found = build("SageMakerEndpoint", keep=[KEPT]).of_type(type_token)
+        assert len(found) == 2
+        for each in found:
+            assert each.options.hooks == {"before_create": (f"{each.name}-room",)}
 
     def test_a_model_service_passes_the_gate_on(self, build: Build) -> None:
         model, *_ = build("ModelService", approval_required=True).of_type(MODEL)

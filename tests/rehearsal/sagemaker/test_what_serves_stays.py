@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from infra.rehearsal.cloud.cloud import Cloud
 
 CONFIG, MODEL = "aws:sagemaker/endpointConfiguration:EndpointConfiguration", "aws:sagemaker/model:Model"
+ENDPOINT = "aws:sagemaker/endpoint:Endpoint"
 A, B, C = "ml.m5.large", "ml.m5.xlarge", "ml.c5.large"
 NAME = "e"
 EVERYTHING = json.dumps(
@@ -129,6 +130,11 @@ class Serving:
     def stated(self, type_token: str) -> set[str]:
         return {each.id for each in self.engine.state.resources("dev") if each.type == type_token}
 
+    def model_of(self, configuration: str) -> str:
+        found = self.stage.sagemaker.describe_endpoint_config(EndpointConfigName=configuration)
+        [variant] = found["ProductionVariants"]
+        return variant["ModelName"]
+
     def there(self) -> set[str]:
         """The configurations that SageMaker has."""
         found = self.stage.sagemaker.list_endpoint_configs()["EndpointConfigs"]
@@ -225,3 +231,42 @@ def test_a_live_configuration_that_a_person_moved_to_and_that_leaves_the_catalog
     went = dev.up(2, A)
     assert went.error is not None
     assert dev.serves == first
+
+
+def test_back_to_another_instance_type(prod: Serving) -> None:
+    """What left the program stays in SageMaker, under the name that going back takes again."""
+    prod.up(1, A).check()
+    first = prod.serves
+    prod.up(1, B).check()
+    assert prod.there() == {first, prod.serves}
+    assert prod.stated(CONFIG) == {prod.serves}
+    back = prod.up(1, A).check()
+    assert prod.serves == first
+    assert f"{first}, left by an earlier release and used by nothing, was deleted: it is made again" in told(back)
+
+
+def test_a_version_that_left_keep_and_comes_back(prod: Serving) -> None:
+    prod.up(1, A).check()
+    first = prod.serves
+    prod.up(2, A).check()
+    assert prod.stated(MODEL) == {prod.model_of(prod.serves)}
+    back = prod.up(2, A, keep=(1,)).check()
+    assert first in prod.stated(CONFIG)
+    assert told(back).count("left by an earlier release and used by nothing, was deleted") == 2
+    prod.up(1, A).check()
+    assert prod.serves == first
+
+
+def test_what_serves_is_not_cleared_away(prod: Serving) -> None:
+    """A state that has lost what serves: nothing is deleted, and the message says how it comes back."""
+    prod.up(1, A).check()
+    lost = {prod.serves, prod.model_of(prod.serves)}
+    resources = prod.engine.state.resources("dev")
+    prod.engine.state.save("dev", [each for each in resources if each.id not in lost and each.type != ENDPOINT])
+    went = prod.up(1, A, checked=False)
+    model = prod.model_of(prod.serves)
+    assert f"the model {model} is there already and not in this state: the endpoint e runs it" in told(went)
+    owner = "urn:pulumi:dev::mainstage::mainstage:index:SageMakerEndpoint::thing"
+    command = f"pulumi import {MODEL} thing-model-{model.removeprefix('e-')} {model} --parent 'owner={owner}'"
+    assert command in told(went)
+    assert prod.there() == {prod.serves}
