@@ -361,3 +361,53 @@ def test_an_interruption_lets_what_is_under_way_finish(world):
     assert "slow" in names
     assert "later" not in names
     world.up(program).check()
+
+
+def test_what_the_old_state_of_a_failed_step_needs_is_kept_and_no_more(world):
+    """As in the real engine (tests/engine/test_deletes.py): a hook that fails afterwards, or to be passed over, keeps
+    nothing."""
+
+    async def taken_back(_: Any) -> None:
+        raise RuntimeError("taken back")
+
+    def program(color):
+        def body():
+            kept, lost, torn = (world.Thing(f"{name}-{color}") for name in ("kept", "lost", "torn"))
+            first = world.Thing("first", other=kept.arn)
+            after = pulumi.ResourceHook("after", taken_back)
+            hooks = pulumi.ResourceHookBinding(after_update=[after])
+            world.Thing("second", opts(hooks=hooks), other=lost.arn)
+            world.Thing("third", opts(depends_on=[first]), other=torn.arn)
+
+        return body
+
+    world.up(program("red")).check()
+    world.provider.before["update", "first"] = refuse("no room")
+    result = world.up(program("green"), continue_on_error=True)
+    assert isinstance(result.error, RunFailed)
+    left = {item.name for item in world.engine.state.resources("dev") if item.name.endswith("-red")}
+    assert left == {"kept-red"}
+    assert [one.message for one in result.error.failures if one.op == "snapshot"] == [
+        f"resource {world.urn('third')} refers to missing dependency {world.urn('torn-red')}"
+    ]
+
+
+def test_a_program_that_ends_with_an_error_has_nothing_deleted(world):
+    def program(name, color):
+        def end(_: Any) -> None:
+            if name == "new":
+                raise pulumi.RunError("nothing is deleted")
+
+        def body():
+            world.Thing(name)
+            world.Thing("first", color=color).arn.apply(end)  # pyright: ignore[reportAttributeAccessIssue]
+
+        return body
+
+    world.up(program("old", "red")).check()
+    result = world.up(program("new", "green"), continue_on_error=True)
+    assert isinstance(result.error, pulumi.RunError)
+    assert [line.message for line in result.logs if line.severity == "error"] == ["nothing is deleted"]
+    assert {thing["name"].rsplit("-", 1)[0] for thing in world.provider.live.values()} == {"old", "new", "first"}
+    world.up(program("newer", "green")).check()
+    assert len(world.provider.live) == 2
