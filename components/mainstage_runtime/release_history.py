@@ -218,8 +218,3 @@ def asked_configuration(events: Sequence[ReleaseEvent]) -> str | None:
         if event.kind == ROLLED_BACK and event.serves is not None:
             return event.serves
     return None
-
-
-def last_verdict(events: Sequence[ReleaseEvent]) -> ReleaseEvent | None:
-    """How the latest release ended that has ended. None: none has."""
-    return next((event for event in reversed(events) if event.kind in VERDICTS), None)

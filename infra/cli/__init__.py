@@ -23,6 +23,7 @@ from infra.cli import (
     rehearse,
     rehearse_layers,
     release,
+    release_history,
     release_status,
 )
 from infra.cli.arguments import AnyArgument
@@ -46,7 +47,7 @@ app.command("rehearse-down")(rehearse_layers.rehearse_down)
 app.command("recover")(recover.recover)
 app.command("predict", cls=AnyArgument)(predict.predict)
 app.add_typer(cloud.app, name="cloud")
-for part in (release.app, release_status.app):
+for part in (release.app, release_status.app, release_history.app):
     model.app.add_typer(part)  # without a name: its commands are those of `model`
 app.add_typer(model.app, name="model")
 app.add_typer(catalog.app, name="catalog")
@@ -87,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         fail(str(error), as_json=as_json)
         sys.exit(1)
     except Exception as error:
-        if not type(error).__module__.startswith(("infra.", "mainstage.")):
+        if not type(error).__module__.startswith(("infra.", "mainstage.", "mainstage_runtime.")):
             raise
         fail(str(error), as_json=as_json, details=getattr(error, "details", None))
         sys.exit(1)

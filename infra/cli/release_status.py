@@ -1,4 +1,4 @@
-"""`mainstage model status|history|clean`: what serves, what happened, what is left over."""
+"""`mainstage model status|clean`: what serves, what is left over."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
-from mainstage_runtime.release_history import ReleaseEvent
 from rich.console import Group
 from rich.live import Live
 from rich.table import Table
@@ -17,17 +16,15 @@ from rich.text import Text
 
 from infra.catalog import load_catalog
 from infra.cli import common
-from infra.cli.model import Name, model_named
+from infra.cli.model import model_named
 from infra.cli.output import console, emit, on_a_terminal, say
-from infra.cli.rows import Rows
 from infra.cli.screen import as_text
 from infra.front_door import model_urls
 from infra.registry import status as endpoints
 from infra.registry.target import Target
 from infra.releases import leftovers as left
-from infra.releases.past import history_of
 from infra.releases.status import KIND_WORDS, ReleaseStatus, asked_everywhere, release_status
-from infra.releases.words import ReleaseError, command, version_of
+from infra.releases.words import ReleaseError, command
 
 app = typer.Typer()
 
@@ -119,8 +116,6 @@ def drawn(found: Sequence[Shown], where: Target) -> Group:
         serving = _serving(shown)
         instances = ", ".join(f"{v.instances} of {v.desired_instances}" for v in each.variants) or "-"
         table.add_row(each.model, each.asked, as_text(serving), state, instances, as_text(each.alarms_text))
-        if each.failure_reason:
-            table.add_row("", "", as_text(each.failure_reason, "red"))
     told = [line for shown in found for line in _told(shown, where)]
     addresses = [as_text(f"{each.endpoint.model}: POST {each.endpoint.url}") for each in found if each.endpoint.url]
     for line in (*told, *addresses):
@@ -143,7 +138,8 @@ def _serving(shown: Shown) -> str:
 
 def _told(shown: Shown, where: Target) -> list[Text]:
     model, release = shown.endpoint.model, shown.release
-    lines: list[str] = []
+    failure = shown.endpoint.failure_reason if release is None else release.last_failure
+    lines = [f"SageMaker says: {failure}"] if failure else []
     if release is not None:
         lines += release.advice
         if len(set(release.asked.values())) > 1:
@@ -189,52 +185,6 @@ def _watch(where: Target, name: str | None, every: float) -> None:
                 live.update(look(), refresh=True)
     except KeyboardInterrupt:
         return
-
-
-@app.command("history")
-def history(
-    name: Name,
-    limit: Annotated[int, typer.Option(min=1, help="How many of the newest events.")] = 20,
-    target: common.TargetOption = None,
-    profile: common.ProfileOption = None,
-    as_json: common.JsonOption = False,
-) -> None:
-    """What happened to a model's releases, newest first: what was released, taken back, by which alarm, by whom."""
-    where = common.target(target, profile, as_json=as_json)
-    events = history_of(where, name).events()
-    if not events:
-        model_named(name, where.environment)
-    newest = list(reversed(events))[:limit]
-    emit([asdict(each) for each in newest], as_json=as_json, render=lambda _: _history_table(name, newest, len(events)))
-
-
-def _history_table(name: str, events: Sequence[ReleaseEvent], all_of_them: int) -> Any:
-    if not events:
-        return f"{name}: nothing was released here yet"
-    columns = ("at", "what", "version", "serves", "alarm", "requests", "by", "reason")
-    rows = [
-        {
-            "at": each.at[:19].replace("T", " "),
-            "what": each.kind,  # as runbooks and JSON name it
-            "version": each.version,
-            "serves": _served(each),
-            "alarm": f"{each.alarm.name} ({each.alarm.window})" if each.alarm else None,
-            "requests": each.requests,
-            "by": each.by.rpartition("/")[2] or each.by,
-            "reason": each.reason or None,
-        }
-        for each in events
-    ]
-    more = all_of_them - len(events)
-    hint = [as_text(f"{more} older: --limit {all_of_them}", "dim")] if more else []
-    return Group(Rows(columns, rows, {"at": "at (UTC)", "version": "version", "what": "what", "alarm": "alarm"}), *hint)
-
-
-def _served(event: ReleaseEvent) -> Any:
-    if event.serves is None:
-        return None
-    number = version_of(event.endpoint, event.serves)
-    return event.serves if number is None else number
 
 
 @app.command("clean")

@@ -9,12 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
-from mainstage_runtime.release_history import (
-    HistoryError,
-    ReleaseEvent,
-    blocked,
-    last_verdict,
-)
+from mainstage_runtime.release_history import HistoryError, ReleaseEvent, asked_configuration, blocked
 
 from infra.catalog import Model, load_catalog
 from infra.registry.registry import RegistryError
@@ -24,6 +19,7 @@ from infra.releases.guards import unguarded
 from infra.releases.live import ROLLING_BACK, Live, live
 from infra.releases.past import blocked_versions, history_of, is_unasked
 from infra.releases.rollback_now import steps_of
+from infra.releases.stories import last_verdict
 from infra.releases.traffic import MINUTES, Share, shares
 from infra.releases.words import command, named, release_command
 from infra.settings.schema import ENVIRONMENTS
@@ -76,6 +72,8 @@ class ReleaseStatus:
     unasked: bool = False
     """Whether the live configuration is one that the history does not expect."""
     last_verdict: Mapping[str, Any] | None = None
+    last_failure: str = ""
+    """Why what was tried last does not serve, as AWS tells it; empty when it serves, or is being tried."""
     blocked: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     """Version -> the event for which `up` refuses it."""
     history_problem: str = ""
@@ -110,6 +108,7 @@ def release_status(target: Target, model: Model, asked_in: Mapping[str, str]) ->
         unguarded=missing,
         unasked=is_unasked(found, events),
         last_verdict=asdict(verdict) if verdict is not None else None,
+        last_failure=_last_failure(found, events),
         blocked={number: asdict(each) for number, each in blocked_versions(events).items()},
         history_problem=problem,
     )
@@ -122,6 +121,15 @@ def _events(target: Target, model: str) -> tuple[Sequence[ReleaseEvent], str]:
         return history_of(target, model).events(), ""
     except (ClientError, RegistryError, HistoryError) as error:
         return [], str(error)
+
+
+def _last_failure(found: Live | None, events: Sequence[ReleaseEvent]) -> str:
+    """AWS's reason, unless it is of something older than what was tried last. SageMaker does not say what it is about,
+    nor when it forgets it (API reference, DescribeEndpoint, FailureReason)."""
+    if found is None or found.status in ("Creating", "Updating", "SystemUpdating"):
+        return ""
+    serves_as_tried = found.status == "InService" and found.configuration == asked_configuration(events)
+    return "" if serves_as_tried else found.failure_reason
 
 
 def _deployment(target: Target, found: Live) -> Deployment | None:

@@ -17,7 +17,6 @@ from mainstage_runtime.release_history import (
     blocked,
     event_from,
     expected_configurations,
-    last_verdict,
 )
 
 from infra.rehearsal.cloud.cloud import Cloud
@@ -127,12 +126,6 @@ V6, V7, BY_HAND = "iris-v6-00000000", "iris-v7-00000000", "by-hand"
 def test_what_may_rightly_serve(told: list[ReleaseEvent], expected: set[str], asked: str | None) -> None:
     assert expected_configurations(told) == expected
     assert asked_configuration(told) == asked
-
-
-def test_the_last_verdict() -> None:
-    assert last_verdict([event("started")]) is None
-    told = [event("released"), event("started"), event("taken_back"), event("retry"), event("unasked")]
-    assert last_verdict(told) is told[2]
 
 
 @given(st.lists(st.tuples(st.sampled_from(history.KINDS), st.integers(1, 3))))

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 from cli import Run, lines
-from mainstage_runtime.release_history import RELEASED, RETRY, STARTED, TAKEN_BACK
+from mainstage_runtime.release_history import RELEASED, RETRY, ROLLED_BACK, STARTED, TAKEN_BACK, UNPROVEN
 from release_world import (
     ALARM,
     API,
@@ -48,6 +48,7 @@ def test_a_script_reads_the_same(run: Run, world: World) -> None:
         "unguarded": [],
         "unasked": False,
         "last_verdict": None,
+        "last_failure": "",
         "blocked": {},
         "history_problem": "",
         "advice": [],
@@ -71,7 +72,7 @@ def test_an_endpoint_that_failed_says_why_and_how_to_be_rid_of_it(run: Run, worl
     assert world.endpoint is not None
     world.endpoint |= {"FailureReason": HOSTILE, "ProductionVariants": []}
     told = lines(run("model", "status", "iris"))
-    assert told[2].strip() == SHOWN
+    assert f"iris: SageMaker says: {SHOWN}" in told
     assert f"iris: left over: endpoint {ENDPOINT}: its first release never came into service ({SHOWN})" in told
     assert "iris: to delete what is left over: mainstage model clean iris --yes" in told
 
@@ -135,6 +136,67 @@ def test_what_was_taken_back_is_told_with_its_alarm(run: Run, world: World) -> N
     world.history.add(event(RETRY, 7, at="12:40:00", serves=6, reason="again"))
     told = lines(run("model", "status", "iris"))
     assert told[3] == "iris: version 7 is asked for, version 6 serves: mainstage up --env dev"
+
+
+WHY = "An alarm fired: dev-iris-guard-errors"
+
+
+def failure(run: Run) -> tuple[list[str], str]:
+    """(what a person is told of AWS's reason, what a script reads)."""
+    told = lines(run("model", "status", "iris"))
+    script = json.loads(run("model", "status", "iris", "--json").out)[0]
+    assert script["failure_reason"] == WHY  # AWS's own, as it stands
+    return [line.removeprefix("iris: SageMaker says: ") for line in told if WHY in line], script["release"][
+        "last_failure"
+    ]
+
+
+def test_aws_s_reason_is_told_while_what_was_tried_last_does_not_serve(run: Run, world: World) -> None:
+    assert world.endpoint is not None
+    world.endpoint["FailureReason"] = WHY
+    assert failure(run) == ([WHY], WHY)  # nothing is known of what was tried
+    world.history.add(event(STARTED, 7, at="12:00:00", serves=6))
+    world.history.add(event(TAKEN_BACK, 7, serves=6, alarm=ALARM))
+    assert failure(run) == ([WHY], WHY)
+    world.history.add(event(RETRY, 7, at="12:35:00", serves=6, reason="again"))
+    assert failure(run) == ([WHY], WHY)
+    world.history.add(event(STARTED, 7, at="12:40:00", serves=6))
+    world.bake(7)
+    assert failure(run) == ([], "")  # something else is being tried
+    world.endpoint["EndpointStatus"] = "RollingBack"
+    assert failure(run) == ([WHY], WHY)
+
+
+def test_aws_s_reason_is_not_told_once_a_later_release_serves(run: Run, world: World) -> None:
+    world.write("stable: 7\nkeep: [6]\n")
+    world.serve(7)
+    assert world.endpoint is not None
+    world.endpoint["FailureReason"] = WHY
+    world.history.add(event(TAKEN_BACK, 5, at="11:00:00", serves=6))
+    world.history.add(event(STARTED, 7, at="12:00:00", serves=6))
+    world.history.add(event(RELEASED, 7, serves=7))
+    assert failure(run) == ([], "")
+    # Broken later, whatever the history says of its release.
+    world.endpoint["EndpointStatus"] = "UpdateRollbackFailed"
+    assert failure(run) == ([WHY], WHY)
+
+
+def test_aws_s_reason_is_not_told_of_a_version_that_a_person_moved_away_from(run: Run, world: World) -> None:
+    assert world.endpoint is not None
+    world.endpoint["FailureReason"] = WHY
+    world.history.add(event(STARTED, 7, at="12:00:00", serves=5))
+    world.history.add(event(ROLLED_BACK, 7, serves=6))
+    assert failure(run) == ([], "")
+
+
+def test_the_last_verdict_says_all_that_is_known_of_it(run: Run, world: World) -> None:
+    world.history.add(event(STARTED, 6, at="12:00:00", serves=5))
+    world.history.add(event(UNPROVEN, 6, at="12:20:00", serves=6, requests=8))
+    world.history.add(event(RELEASED, 6, at="12:20:01", serves=6, by="watch"))
+    assert (
+        "iris: last verdict: version 6 released, unproven (too few requests to judge it), 2026-11-21 12:20:00 UTC"
+        in (lines(run("model", "status", "iris")))
+    )
 
 
 def test_what_nobody_asked_for_and_missing_guards_are_told(run: Run, world: World) -> None:
