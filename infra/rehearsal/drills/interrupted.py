@@ -74,7 +74,7 @@ def expired(stage: Stage) -> None:
     faults = [stage.world.cloud.faults.add(each, "*", EXPIRED, match=_of_up) for each in SERVICES]
     stage.timeline.mark("the credentials of up expire")
     try:
-        went = running.wait()
+        went = stage.end(running)
     finally:
         for fault in faults:
             fault.remove()

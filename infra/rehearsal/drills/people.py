@@ -32,7 +32,7 @@ def aborted(stage: Stage) -> None:
     except ReleaseError as error:
         raise DrillFailed(f"the release could not be aborted: {error}") from error
     stage.timeline.mark("mainstage model abort, on another machine")
-    went = running.wait()
+    went = stage.end(running)
     expect(went, not went.ok, "an aborted release ended 0")
     missing = [each for each in (f"{stage.endpoint}-guard-stop", RUNBOOK) if each not in went.told]
     expect(went, not missing, f"up does not tell {', '.join(missing)}: {went.told}")

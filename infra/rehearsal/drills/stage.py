@@ -139,7 +139,10 @@ class Stage:
 
     def up_while(self, each_minute: Callable[[], None], *, note: bool = True) -> Went:
         """As `up`; `each_minute` is called after each minute that passed."""
-        running = self.start_up()
+        return self.end(self.start_up(), each_minute, note=note)
+
+    def end(self, running: Running, each_minute: Callable[[], None] = lambda: None, *, note: bool = True) -> Went:
+        """Minutes pass until an `up` that was started has ended; `note`: the timeline tells how."""
         went = running.wait(each_minute)
         if note:
             self.timeline.mark(went.summary, "told")

@@ -10,7 +10,7 @@ from tenancy import Tenancy
 
 from infra.rehearsal.cloud.cloud import Cloud
 from infra.rehearsal.drills.drill import PULUMI
-from infra.rehearsal.drills.run import models_of, named, play
+from infra.rehearsal.drills.run import named, play
 from infra.rehearsal.drills.world import World, in_cloud
 
 UNAPPROVED = (
@@ -38,7 +38,7 @@ TOLD: Mapping[str, Sequence[str]] = {
 @pytest.fixture
 def world(tenancy: Tenancy) -> World:
     def move_in(cloud: Cloud) -> AbstractContextManager[World]:
-        return in_cloud(cloud, models_of(named(list(TOLD))), real_engine=True)
+        return in_cloud(cloud, list(TOLD), real_engine=True)
 
     return tenancy.take("engine-drills", move_in)
 

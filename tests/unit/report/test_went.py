@@ -7,6 +7,7 @@ import pytest
 from infra.rehearsal.drills.went import LONGEST, Went
 
 TAKEN_BACK = "model iris version 2 was taken back from endpoint dev-iris"
+ALARM = "dev-iris-guard-errors"
 SERVES = "serves now: version 1 (dev-iris-v1-0a1b2c3d)"
 
 
@@ -15,8 +16,8 @@ SERVES = "serves now: version 1 (dev-iris-v1-0a1b2c3d)"
     [
         pytest.param(
             "  aws:sagemaker:Endpoint (iris-endpoint):\n    error: unexpected state 'RollingBack'\n"
-            f"    error: {TAKEN_BACK}\n    {SERVES}\n    runbook: https://example.com\n",
-            f"{TAKEN_BACK}; {SERVES}",
+            f"    error: {TAKEN_BACK}\n    {SERVES}\n    alarm: {ALARM}\n    runbook: https://example.com\n",
+            f"{TAKEN_BACK}; {SERVES}; alarm: {ALARM}",
             id="pulumi, the provider's words first",
         ),
         pytest.param(
@@ -52,6 +53,7 @@ def test_what_the_hooks_say_comes_before_the_provider_s_words(told: str, headlin
 
 
 def test_a_long_line_is_cut_and_an_up_that_said_nothing_ended_0() -> None:
-    assert len(Went(False, f"error: {'x' * 1000}").headline) == LONGEST
+    headline = Went(False, f"error: {'x' * 1000}").headline
+    assert (len(headline), headline[-2:]) == (LONGEST, "x…")
     assert Went(True, "").summary == "up ended 0"
     assert Went(True, "model iris version 2 serves").summary == "up ended 0: model iris version 2 serves"
