@@ -94,10 +94,10 @@ def volume_key(instance_type: str, kms_key_arn: Text) -> Optional[Text]:
 def declare(fleet: Fleet, release: Release, *, hooks: Hooks) -> Declared:
     """Declares the Model and the EndpointConfiguration of a release."""
 
-    def opts(kind: Kind, logical_name: str) -> pulumi.ResourceOptions:
+    def opts(kind: Kind, logical_name: str, *needs: pulumi.Resource) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(
             parent=fleet.parent,
-            depends_on=list(fleet.depends_on),
+            depends_on=[*fleet.depends_on, *needs],
             # Not protected, or leaving `keep` could never remove it. Kept in AWS when the program drops it: whatever
             # becomes of the state, the live endpoint may use this one.
             retain_on_delete=fleet.retain,
@@ -118,14 +118,14 @@ def declare(fleet: Fleet, release: Release, *, hooks: Hooks) -> Declared:
     )
     config_inputs = _config_inputs(fleet, model_name)
     config_name = release_name(fleet.endpoint_name, release.version, config_inputs)
-    # The variant takes the model's name from the model itself, so that it comes after it.
-    config_inputs["production_variants"][0]["model_name"] = model.name
     logical_config_name = f"{fleet.name}-config-{config_name.removeprefix(f'{fleet.endpoint_name}-')}"
     configuration = aws.sagemaker.EndpointConfiguration(
         logical_config_name,
         name=config_name,
         tags=dict(fleet.tags),
-        opts=opts(CONFIGURATION, logical_config_name),
+        # By a dependency and not by the model's output: a required input that does not come, because the model was
+        # refused, would end the run for every other model too (docs/guides/drift.md).
+        opts=opts(CONFIGURATION, logical_config_name, model),
         **config_inputs,
     )
     return Declared(model_name, config_name, configuration)

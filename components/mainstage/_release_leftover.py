@@ -40,7 +40,8 @@ class Wanted:
     @property
     def import_command(self) -> str:
         logical = self.urn.rpartition("::")[2]
-        return f"pulumi import {self.kind.type} {logical} {self.name} --parent 'owner={self.owner_urn}' --protect=false"
+        options = f"--parent 'owner={self.owner_urn}' --protect=false --generate-code=false"
+        return f"pulumi import {self.kind.type} {logical} {self.name} {options}"
 
 
 def make_room(wanted: Wanted, session: Session) -> Optional[str]:

@@ -264,7 +264,8 @@ class SageMakerEndpoint(pulumi.ComponentResource):
         endpoint = aws.sagemaker.Endpoint(
             f"{self._name}-endpoint",
             name=resolved.endpoint_name,
-            endpoint_config_name=declared.configuration.name,
+            # Known by itself: see where the configuration is declared.
+            endpoint_config_name=declared.config_name,
             # The alarms are in it from the first version: adding one later replaces the live endpoint.
             deployment_config=resolved.deployment.block(list(guard_alarm_names(resolved.endpoint_name).values())),
             tags=resolved.tags,
@@ -272,7 +273,7 @@ class SageMakerEndpoint(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=resolved.deletion_protection,
-                depends_on=list(depends_on),
+                depends_on=[*depends_on, declared.configuration],
                 # A changed set replaces the live endpoint (provider source, endpoint.go: ForceNew), and a refresh reads
                 # none after an update by somebody else. The set never changes here; an update without it is refused.
                 ignore_changes=["deploymentConfig.autoRollbackConfiguration"],

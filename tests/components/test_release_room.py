@@ -160,7 +160,8 @@ def test_what_the_endpoint_uses_is_left(sagemaker: SageMaker, kind: Kind, endpoi
         f"the {kind.word} {name} is there already and not in this state: the endpoint e {what}, so it is neither "
         "deleted nor made again",
         f"next: take it into the state, then up again: pulumi import {kind.type} {logical} {name} "
-        "--parent 'owner=urn:pulumi:dev::p::mainstage:index:SageMakerEndpoint::thing' --protect=false",
+        "--parent 'owner=urn:pulumi:dev::p::mainstage:index:SageMakerEndpoint::thing' --protect=false "
+        "--generate-code=false",
     ]
 
 

@@ -207,19 +207,22 @@ def test_a_failed_release_that_the_provider_sees(prod: Serving) -> None:
     assert prod.stated(CONFIG) == {good}
 
 
-def test_an_endpoint_that_is_passed_over(dev: Serving) -> None:
+@pytest.mark.parametrize("operation", ["CreateModel", "CreateEndpointConfig", "PutMetricAlarm"])
+def test_an_endpoint_that_is_passed_over(dev: Serving, operation: str) -> None:
     """For the engine it has not failed: it would delete what serves, and leave a state that no command reads."""
     dev.up(1, A).check()
     good = dev.serves
-    throttled = AwsError("Throttling", "Rate exceeded", 400)
-    fault = dev.cloud.faults.add("cloudwatch", "PutMetricAlarm", throttled)
-    went = dev.up(1, B)
+    service = "cloudwatch" if operation == "PutMetricAlarm" else "sagemaker"
+    fault = dev.cloud.faults.add(service, operation, AwsError("Throttling", "Rate exceeded", 400))
+    went = dev.up(2, B)
     assert "this run deletes nothing" in told(went)
     assert "missing dependency" not in told(went)
+    assert "Missing required argument" not in told(went), "which would end the run for all models"
     assert dev.serves == good
-    fault.remove()
-    dev.up(1, B).check()
-    assert dev.there() == dev.stated(CONFIG) == {dev.serves} != {good}
+    if operation == "PutMetricAlarm":
+        fault.remove()
+        dev.up(1, B).check()
+        assert dev.there() == dev.stated(CONFIG) == {dev.serves} != {good}
 
 
 def test_a_live_configuration_that_a_person_moved_to_and_that_leaves_the_catalog(dev: Serving) -> None:
