@@ -6,11 +6,13 @@ content and a second push of the same folder is recognised.
 
 from __future__ import annotations
 
+import filecmp
 import gzip
 import hashlib
 import io
 import shutil
 import tarfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from infra.rehearsal.cloud.model_host import unpack_model_archive
 ARCHIVE_NAME = "model.tar.gz"
 ENTRY_POINT = "mainstage_entrypoint.py"
 TRAINING_RECORD = "training.json"
+REQUIREMENTS = "requirements.txt"
 
 NOT_SERVED = {TRAINING_RECORD, "card.json", "sample.json", ARCHIVE_NAME, "train.py"}
 """Files of a model folder that describe the model but are not part of what is served."""
@@ -32,6 +35,22 @@ MAX_ARCHIVE_BYTES = 5 * 1024**3
 
 class FolderError(ValueError):
     """A model folder that cannot be pushed; the message names the file and the fix."""
+
+
+class ArchiveDiffers(FolderError):
+    """A folder whose files are not what its archive holds: somebody has edited what is not packed."""
+
+    def __init__(self, source: Path, differ: Sequence[str], *, whole: bool) -> None:
+        """differ: files of the folder. whole: whether the folder has every file of the archive."""
+        archive = source / ARCHIVE_NAME
+        is_not, beside = ("is not", "it") if len(differ) == 1 else ("are not", "them")
+        delete = f"or delete {ARCHIVE_NAME}: the folder has all that it holds, and is packed then; " if whole else ""
+        super().__init__(
+            f"{source}: {', '.join(differ)} {is_not} what {ARCHIVE_NAME} beside {beside} holds, and the archive is "
+            f"what would be registered. Train again, which packs it anew; {delete}or push {archive} by its own name, "
+            "to register the archive as it stands"
+        )
+        self.details = {"archive": str(archive), "differ": list(differ)}
 
 
 @dataclass(frozen=True)
@@ -46,12 +65,15 @@ def stage(source: Path, into: Path) -> None:
     """Lays `source` out in `into` as the archive will hold it: artifacts at the top, Python code under code/.
 
     `source` is a folder with `inference.py` and the model's files, a folder with a `model.tar.gz`, or such an archive.
-    Raises FolderError (no inference.py, a link, not a folder) or BadArchive (what `unpack_model_archive` refuses).
+    Raises FolderError (no inference.py, a link, not a folder), ArchiveDiffers (files beside a folder's archive say
+    something else than it) or BadArchive (what `unpack_model_archive` refuses).
     """
     archive = source if source.is_file() else source / ARCHIVE_NAME
     into.mkdir(parents=True, exist_ok=True)
     if archive.is_file():
         unpack_model_archive(archive, into)
+        if archive != source:
+            _check_same(source, into)
     elif source.is_dir():
         _copy(source, into)
     else:
@@ -66,20 +88,43 @@ def stage(source: Path, into: Path) -> None:
 
 
 def _copy(source: Path, into: Path) -> None:
-    for path in sorted(source.rglob("*")):
-        relative = path.relative_to(source)
-        if any(part.startswith(".") or part == "__pycache__" for part in relative.parts):
-            continue
+    for path, place in _served(source):
         if path.is_symlink():
             raise FolderError(
                 f"{path}: a link; an archive holds only files of its own: replace it with the file itself"
             )
-        if not path.is_file() or (len(relative.parts) == 1 and relative.name in NOT_SERVED):
-            continue
-        is_code = len(relative.parts) == 1 and (relative.suffix == ".py" or relative.name == "requirements.txt")
-        target = into / "code" / relative if is_code else into / relative
+        target = into / place
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
+
+
+def _served(source: Path) -> Iterator[tuple[Path, Path]]:
+    """(file, its place in the archive) of what a model folder serves; links too."""
+    for path in sorted(source.rglob("*")):
+        relative = path.relative_to(source)
+        if any(part.startswith(".") or part == "__pycache__" for part in relative.parts):
+            continue
+        if not (path.is_file() or path.is_symlink()) or (len(relative.parts) == 1 and relative.name in NOT_SERVED):
+            continue
+        is_code = len(relative.parts) == 1 and (relative.suffix == ".py" or relative.name == REQUIREMENTS)
+        yield path, Path("code") / relative if is_code else relative
+
+
+def _check_same(source: Path, unpacked: Path) -> None:
+    """Raises ArchiveDiffers when a file of the folder says something else than the archive. A file that the archive
+    does not have is no part of what it serves, but for requirements, which the image would have installed."""
+    differ, found = [], set()
+    for path, place in _served(source):
+        archived = unpacked / place
+        found.add(place)
+        if archived.is_file() and path.is_file():
+            if not filecmp.cmp(path, archived, shallow=False):
+                differ.append(path.relative_to(source).as_posix())
+        elif place == Path("code") / REQUIREMENTS:
+            differ.append(path.relative_to(source).as_posix())
+    if differ:
+        held = {path.relative_to(unpacked) for path in unpacked.rglob("*") if path.is_file()}
+        raise ArchiveDiffers(source, differ, whole=held - {Path("code") / ENTRY_POINT} <= found)
 
 
 def pack(staged: Path, target: Path) -> Packed:

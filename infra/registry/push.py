@@ -85,11 +85,7 @@ def push(
             report = check(packed.path, model.runtime, environments, sample_request(model, folder))
         except CheckFailed as failure:
             if missing := missing_artefact(str(failure)):
-                raise FolderError(
-                    f"{source}: no {missing}, which its inference.py loads. What training makes is no part of git: "
-                    "train the model into this folder again, or give it a train.py, which a rehearsal runs "
-                    "(as examples/models/iris/train.py)"
-                ) from failure
+                raise FolderError(not_trained(model.model, source, missing)) from failure
             raise
         if report.differences and not registry.target.emulated:
             raise RegistryError(
@@ -119,6 +115,18 @@ def missing_artefact(problem: str) -> str | None:
     """The file of the model that loading it did not find, as far as the error names one."""
     found = _MISSING.match(problem)
     return found[1] if found else None
+
+
+def not_trained(model: str, source: Path, missing: str) -> str:
+    """What to do about a folder without the file that its model is loaded from."""
+    script = source / "train.py"
+    do = "train the model into this folder again, or give it a train.py, which a rehearsal runs "
+    do += "(as examples/models/iris/train.py)"
+    if script.is_file():
+        built = f"build/{model}"
+        run = f"mainstage model python {model} {script} --output {built}"
+        do = f"run its train.py with the image's versions, {run}, and push {built}"
+    return f"{source}: no {missing}, which its inference.py loads. What training makes is no part of git: {do}"
 
 
 def _metrics(path: Path | None, training: Mapping[str, Any]) -> dict[str, float]:

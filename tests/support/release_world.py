@@ -246,6 +246,9 @@ class World:
         version = ModelName.rpartition("-v")[2].partition("-")[0]
         return {"PrimaryContainer": {"Environment": {"MAINSTAGE_MODEL_VERSION": version}}}
 
+    def describe_model_package_group(self, ModelPackageGroupName: str) -> dict[str, Any]:
+        return {}
+
     def describe_model_package(self, ModelPackageName: str) -> dict[str, Any]:
         return {
             "CustomerMetadataProperties": {"mainstage_version": "1"},

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.registry.archive import ARCHIVE_NAME, FolderError, pack, stage
+from infra.registry.archive import ARCHIVE_NAME, ArchiveDiffers, FolderError, pack, stage
 
 FILES = {
     "inference.py": "def model_fn(model_dir): return 1\n",
@@ -72,6 +72,75 @@ def test_an_archive_is_staged_as_its_folder_would_be(tmp_path: Path) -> None:
         "code/inference.py",
         "code/mainstage_entrypoint.py",
         "model.joblib",
+    )
+
+
+ARCHIVED = {"code/inference.py": FILES["inference.py"], "code/helper.py": "X = 1\n", "model.joblib": "weights"}
+
+
+def trained(path: Path, loose: dict[str, str], archived: dict[str, str] = ARCHIVED) -> Path:
+    """A folder into which training has written a model.tar.gz, beside loose files."""
+    source = folder(path / "model", loose)
+    made = folder(path / "made", archived)
+    with tarfile.open(source / ARCHIVE_NAME, "w:gz") as tar:
+        tar.add(made, ".")
+    return source
+
+
+@pytest.mark.parametrize(
+    "loose",
+    [
+        {"training.json": "{}", "sample.json": "{}", "train.py": "trains"},
+        {"inference.py": FILES["inference.py"], "model.joblib": "weights"},
+        {"evaluate.py": "no part of what serves", "notes.md": "x", ".git/config": "x"},
+        {"code/inference.py": FILES["inference.py"]},
+    ],
+)
+def test_files_that_say_what_the_archive_says_are_in_nobody_s_way(tmp_path: Path, loose: dict[str, str]) -> None:
+    stage(trained(tmp_path, loose), tmp_path / "staged")
+    assert (tmp_path / "staged" / "code" / "inference.py").read_text() == FILES["inference.py"]
+
+
+@pytest.mark.parametrize(
+    ("loose", "differ"),
+    [
+        ({"inference.py": "def model_fn(model_dir): return 2\n"}, ("inference.py",)),
+        ({"inference.py": "2", "helper.py": "X = 2\n"}, ("helper.py", "inference.py")),
+        ({"code/inference.py": "2"}, ("code/inference.py",)),
+        ({"inference.py": FILES["inference.py"], "requirements.txt": "six\n"}, ("requirements.txt",)),
+        ({"model.joblib": "other weights"}, ("model.joblib",)),
+    ],
+)
+def test_an_archive_that_is_older_than_what_lies_beside_it_is_refused(
+    tmp_path: Path, loose: dict[str, str], differ: tuple[str, ...]
+) -> None:
+    source = trained(tmp_path, loose)
+    # When a file was written says nothing: a checkout and a copy change it.
+    os.utime(source / ARCHIVE_NAME, (4_000_000_000, 4_000_000_000))
+    with pytest.raises(ArchiveDiffers) as refused:
+        stage(source, tmp_path / "staged")
+    assert refused.value.details == {"archive": str(source / ARCHIVE_NAME), "differ": list(differ)}
+    # The archive by its own name is what a person has asked for.
+    stage(source / ARCHIVE_NAME, tmp_path / "staged-2")
+
+
+def test_the_refusal_says_what_would_be_registered_and_every_way_out(tmp_path: Path) -> None:
+    source = trained(tmp_path / "a", {"inference.py": "2"})
+    with pytest.raises(ArchiveDiffers) as refused:
+        stage(source, tmp_path / "staged")
+    assert str(refused.value) == (
+        f"{source}: inference.py is not what {ARCHIVE_NAME} beside it holds, and the archive is what would be "
+        f"registered. Train again, which packs it anew; or push {source / ARCHIVE_NAME} by its own name, to register "
+        "the archive as it stands"
+    )
+    whole = trained(tmp_path / "b", {"inference.py": "2", "helper.py": "X = 3\n", "model.joblib": "weights"})
+    with pytest.raises(ArchiveDiffers) as refused:
+        stage(whole, tmp_path / "staged-2")
+    assert str(refused.value) == (
+        f"{whole}: helper.py, inference.py are not what {ARCHIVE_NAME} beside them holds, and the archive is what "
+        f"would be registered. Train again, which packs it anew; or delete {ARCHIVE_NAME}: the folder has all that it "
+        f"holds, and is packed then; or push {whole / ARCHIVE_NAME} by its own name, to register the archive as it "
+        "stands"
     )
 
 

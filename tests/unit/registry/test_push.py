@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from infra.registry.push import missing_artefact
+from infra.registry.push import missing_artefact, not_trained
 
 HOST = "/tmp/mainstage-check-1/host/check-2/opt/ml/model"
 
@@ -26,3 +28,16 @@ HOST = "/tmp/mainstage-check-1/host/check-2/opt/ml/model"
 )
 def test_the_artefact_that_is_missing_is_named(problem: str, missing: str | None) -> None:
     assert missing_artefact(problem) == missing
+
+
+def test_a_model_that_was_not_trained_yet_says_how_it_is(tmp_path: Path) -> None:
+    assert not_trained("iris", tmp_path, "model.joblib") == (
+        f"{tmp_path}: no model.joblib, which its inference.py loads. What training makes is no part of git: train the "
+        "model into this folder again, or give it a train.py, which a rehearsal runs (as examples/models/iris/train.py)"
+    )
+    (tmp_path / "train.py").write_text("")
+    assert not_trained("iris", tmp_path, "model.joblib") == (
+        f"{tmp_path}: no model.joblib, which its inference.py loads. What training makes is no part of git: run its "
+        f"train.py with the image's versions, mainstage model python iris {tmp_path}/train.py --output build/iris, and "
+        "push build/iris"
+    )
