@@ -25,6 +25,7 @@ from infra.cli import (
     release,
     release_history,
     release_status,
+    restore_guards,
 )
 from infra.cli.arguments import AnyArgument
 from infra.cli.output import console, document, fail
@@ -47,7 +48,7 @@ app.command("rehearse-down")(rehearse_layers.rehearse_down)
 app.command("recover")(recover.recover)
 app.command("predict", cls=AnyArgument)(predict.predict)
 app.add_typer(cloud.app, name="cloud")
-for part in (release.app, release_status.app, release_history.app):
+for part in (release.app, restore_guards.app, release_status.app, release_history.app):
     model.app.add_typer(part)  # without a name: its commands are those of `model`
 app.add_typer(model.app, name="model")
 app.add_typer(catalog.app, name="catalog")

@@ -1,4 +1,4 @@
-"""`mainstage model approve|promote|rollback|abort|retry|restore-guards`: what a person decides about a release."""
+"""`mainstage model approve|promote|rollback|abort|retry`: what a person decides about a release."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from infra.cli import common
 from infra.cli.model import Name, model_named
 from infra.cli.output import emit, note, working
 from infra.cli.screen import as_text
+from infra.cli.steps import release_next, with_steps
 from infra.registry import approval as approvals
 from infra.registry.registry import Registry, RegistryError
 from infra.registry.target import Target
 from infra.rehearsal.approving import approve_as_colleague
 from infra.releases import abort as aborting
-from infra.releases import guards, mending
 from infra.releases.catalog_change import Change, part_of, serve
 from infra.releases.live import Live, live
 from infra.releases.past import blocked_versions, history_of, is_unasked
@@ -234,7 +234,7 @@ def _aborted_text(done: aborting.Aborted, steps: Sequence[str]) -> Text:
         told = f"{what} is being taken back"
     else:
         told = f"{done.alarm} is raised; SageMaker was not yet seen taking {what} back"
-    return _with_steps(f"{done.endpoint}: {told}; {done.serves} serves", steps)
+    return with_steps(f"{done.endpoint}: {told}; {done.serves} serves", steps)
 
 
 @app.command("retry")
@@ -255,73 +255,13 @@ def retry(
     if number is None:
         raise ReleaseError(f"{name} awaits its first version: there is nothing to allow (or say --version)")
     event, new = allow_again(where, name, number, reason)
-    steps = _release_next(where)
+    steps = release_next(where)
     if number != model.stable:
         steps = [f"ask for it: {command(where, 'promote', name, str(number))}", *steps]
     what = "may be released again" if new else "was allowed already"
     told = f"{name}: version {number} {what} (by {event.by}: {event.reason})"
     value = {"model": name, "version": number, "new": new, "event": event, "next": steps}
-    emit(value, as_json=as_json, render=lambda _: _with_steps(told, steps))
-
-
-@app.command("restore-guards")
-def restore_guards(
-    name: Name,
-    wait: Annotated[
-        float | None,
-        typer.Option(
-            min=0, help="How long to wait for the deployment's end, in seconds. Default: as long as it may take."
-        ),
-    ] = None,
-    target: common.TargetOption = None,
-    profile: common.ProfileOption = None,
-    as_json: common.JsonOption = False,
-) -> None:
-    """Bring our rollback alarms back onto a live endpoint that somebody updated without them, and into the state.
-
-    Deploys what serves once more, by the catalog's rollout and under the guards; up releases again after it.
-    """
-    where = common.target(target, profile, as_json=as_json)
-    root = common.root()
-    model = model_named(name, where.environment)
-    done = guards.restore(where, model)
-    again = command(where, "restore-guards", name)
-    told = f"{done.endpoint}: the guards are among its rollback alarms already; nothing was changed"
-    if done.changed:
-        copied = f" as {done.configuration}, a copy" if done.copied_from else ""
-        told = f"{done.endpoint}: {done.serves} is deployed once more{copied}, under the guards"
-        if not _arrived(where, model, wait, again, as_json=as_json):
-            steps = [
-                f"see it arrive: {command(where, 'status', name, '--watch')}",
-                f"then give the state its guards again: {again}",
-                *_release_next(where),
-            ]
-            value = {**vars(done), "at_rest": False, "state": None, "next": steps}
-            emit(value, as_json=as_json, render=lambda _: _with_steps(told, steps))
-            return
-    state = mending.mend(root, where, lambda line: note(line, as_json=as_json))
-    steps = _release_next(where)
-    if state.problem:
-        note(f"{state.stack}: the state was not looked at: {state.problem}", as_json=as_json)
-        steps = [f"put the guards into the state, where a refresh has dropped them: {state.command}", *steps]
-    elif done.endpoint in state.put_back:
-        told += f"\n{state.stack}: the state had lost them, and has them again"
-    value = {**vars(done), "at_rest": True, "state": vars(state), "next": steps}
-    emit(value, as_json=as_json, render=lambda _: _with_steps(told, steps))
-
-
-def _arrived(where: Target, model: Model, wait: float | None, again: str, *, as_json: bool) -> bool:
-    """Waits until the guarded deployment is over. Ctrl-C ends the waiting and nothing else."""
-    try:
-        with working(f"waiting until {model.model} is deployed once more") as shown:
-            return guards.arrived(where, model, shown.update, wait) is not None
-    except KeyboardInterrupt:
-        note(
-            f"the deployment goes on without this command. When it is over, the same again puts the guards into the "
-            f"state: {again}",
-            as_json=as_json,
-        )
-        raise
+    emit(value, as_json=as_json, render=lambda _: with_steps(told, steps))
 
 
 def _registered(where: Target, model: Model, version: int) -> dict[str, Any]:
@@ -362,10 +302,6 @@ def _needs_approval(root: Path, where: Target, name: str, version: int) -> bool:
     stack = f"models-{where.environment}"
     loaded = settings.load_models(settings.stack_config(settings.stack_file(root, stack), root), stack, root)
     return loaded.approval.required and approvals.read_approval(Registry.of(where), name, version) is None
-
-
-def _release_next(where: Target) -> list[str]:
-    return [f"release what the catalog asks for: {release_command(where)}"]
 
 
 def _release_steps(root: Path, where: Target, change: Change, *, already: bool = False) -> list[str]:
@@ -420,10 +356,4 @@ def _change_text(change: Change, root: Path, steps: Sequence[str], *, before: st
         told = f"{file}, {part.name}: version {change.asked.stable} for {was}\n{_diff(change, root).rstrip()}"
     else:
         told = f"{file}, {part.name}: asks for version {change.asked.stable} already; nothing was changed"
-    return as_text(before) + _with_steps(told, steps)
-
-
-def _with_steps(told: str, steps: Sequence[str]) -> Text:
-    if len(steps) == 1:
-        return as_text(f"{told}\nNext: {steps[0]}")
-    return as_text("\n".join([told, "Next:", *(f"  {number}. {step}" for number, step in enumerate(steps, 1))]))
+    return as_text(before) + with_steps(told, steps)
