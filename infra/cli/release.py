@@ -148,9 +148,9 @@ def rollback(
     blocked = blocked_versions(events)
     serves = None if found is None else found.version
     version = to or step_back(part.versions, serves, blocked=blocked, unasked=is_unasked(found, events))
-    if version != serves:
+    if version != serves:  # of what serves up releases nothing, so it refuses nothing either
         check_kept(part.versions, version)
-    _check_not_blocked(where, name, version, blocked)
+        _check_not_blocked(where, name, version, blocked)
     left = {serves} if now and serves is not None else set()  # it is refused from then on
     problem: Exception | None = None
     change: Change | None = None

@@ -16,7 +16,7 @@ from infra.cli.output import emit
 from infra.cli.screen import as_text
 from infra.releases.past import history_of
 from infra.releases.stories import Story, stories
-from infra.releases.words import version_of
+from infra.releases.words import alarm_told, version_of
 
 app = typer.Typer()
 
@@ -83,7 +83,7 @@ def _more(story: Story) -> Iterator[str]:
     if event.serves is not None and version_of(event.endpoint, event.serves) is None:
         yield f"{event.serves} serves"
     if event.alarm is not None:
-        yield f"{event.alarm.name} ({event.alarm.window})" if event.alarm.window else event.alarm.name
+        yield alarm_told(event.alarm)
     if event.reason:
         yield event.reason
 

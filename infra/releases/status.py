@@ -21,7 +21,7 @@ from infra.releases.past import blocked_versions, history_of, is_unasked
 from infra.releases.rollback_now import steps_of
 from infra.releases.stories import last_verdict
 from infra.releases.traffic import MINUTES, Share, shares
-from infra.releases.words import command, named, release_command
+from infra.releases.words import alarm_told, command, named, release_command
 from infra.settings.schema import ENVIRONMENTS
 
 KIND_WORDS = {
@@ -211,7 +211,7 @@ def _of_deployment(target: Target, name: str, found: Live | None, under_way: Dep
 def _because(event: ReleaseEvent) -> str:
     parts = []
     if event.alarm is not None:
-        parts.append(f"alarm {event.alarm.name}" + (f", {event.alarm.window}" if event.alarm.window else ""))
+        parts.append(f"alarm {alarm_told(event.alarm)}")
     if event.requests is not None:
         parts.append(f"{event.requests:,} requests to the new fleet")
     if event.reason:

@@ -71,7 +71,7 @@ def step_back(versions: Versions, live: int | None, *, blocked: Collection[int] 
             "(--to VERSION), or let up release the catalog's (mainstage model retry)"
         )
     if live is not None and live != stable:
-        return live if live < stable or unasked else stable
+        return live if live < stable or unasked or stable in blocked else stable
     if not versions.keep:
         raise ReleaseError(
             f"nothing is kept beside version {stable}, so there is nothing to go back to; a registered version can be "

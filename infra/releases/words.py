@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 
+from mainstage_runtime.release_history import AlarmSeen
+
 from infra.registry.target import Target
 
 _VERSION = re.compile(r"-v([1-9][0-9]{0,4})-[0-9a-f]{8}")
@@ -26,6 +28,13 @@ def named(endpoint: str, configuration: str | None) -> str:
         return "nothing"
     number = version_of(endpoint, configuration)
     return configuration if number is None else f"version {number}"
+
+
+def alarm_told(alarm: AlarmSeen) -> str:
+    """An alarm that ended a release: with its window, and the stop alarm with what the person said who raised it."""
+    if alarm.name.endswith("-guard-stop") and alarm.value_told:
+        return f"{alarm.name}: {alarm.value_told}"
+    return f"{alarm.name} ({alarm.window})" if alarm.window else alarm.name
 
 
 def command(target: Target, *words: str) -> str:

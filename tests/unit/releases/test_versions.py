@@ -70,6 +70,7 @@ def test_a_version_kept_for_another_runtime_is_not_served_by_the_file_s() -> Non
         (versions(7, 6), None, {}, 6),
         (versions(7, 6), 6, {}, 6),  # 7 was taken back, or never brought up
         (versions(6, 7), 7, {}, 6),  # asked for already, not yet brought up
+        (versions(6, 7), 7, {"blocked": {6}}, 7),  # the way back was taken back itself
         (versions(6, 7), 7, {"unasked": True}, 7),  # moved by hand
         (versions(6), 9, {"unasked": True}, 9),
         (versions(9, 7, 8), 9, {}, 8),

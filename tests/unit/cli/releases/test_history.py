@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 from cli import Run, error, lines
-from mainstage_runtime.release_history import RELEASED, RETRY, STARTED, TAKEN_BACK, UNASKED, UNPROVEN
-from release_world import ALARM, BUCKET, HOSTILE, SHOWN, World, event
+from mainstage_runtime.release_history import RELEASED, RETRY, STARTED, TAKEN_BACK, UNASKED, UNPROVEN, AlarmSeen
+from release_world import ALARM, BUCKET, ENDPOINT, HOSTILE, SHOWN, World, event
 
 pytestmark = pytest.mark.usefixtures("in_service")
 
@@ -69,6 +69,23 @@ def test_a_beginning_of_another_day_says_its_day(run: Run, world: World) -> None
     late = replace(event(RELEASED, 7, serves=7), at="2026-11-22T00:10:00.000Z", requests=2)
     world.history.add(late)
     assert lines(run("model", "history", "iris"))[2] == "    began at 2026-11-21 23:55:00"
+
+
+def test_of_a_release_that_a_person_stopped_the_history_has_the_person_s_words(run: Run, world: World) -> None:
+    stop = AlarmSeen(
+        name=f"{ENDPOINT}-guard-stop",
+        window="Maximum of StopRequested above 0 in 1 of 1 minutes",
+        value_told="answers look wrong; by arn:aws:iam::111111111111:user/ann with mainstage model abort",
+    )
+    world.history.add(event(TAKEN_BACK, 7, serves=6, alarm=stop))
+    assert lines(run("model", "history", "iris"))[2] == (
+        "    dev-iris-guard-stop: answers look wrong; by arn:aws:iam::111111111111:user/ann with mainstage model abort"
+    )
+    world.write("stable: 7\nkeep: [6]\n")
+    assert any(
+        "(alarm dev-iris-guard-stop: answers look wrong; by arn:aws:iam::111111111111:user/ann with" in line
+        for line in lines(run("model", "status", "iris"))
+    )
 
 
 def test_a_release_under_way_has_begun(run: Run, world: World) -> None:

@@ -83,3 +83,21 @@ def test_what_serves_is_kept_first_even_where_up_would_refuse_it(run: Run, world
     world.history.add(taken_back(7, serves=6))
     said(run("model", "rollback", "iris", "--to", "6"))
     assert "stable: 6\nkeep: [7, 5]\n" in world.file.read_text()
+
+
+def test_after_the_way_back_was_taken_back_a_rollback_asks_for_what_serves(run: Run, world: World) -> None:
+    world.write("stable: 6\nkeep: [7]\n")
+    world.serve(7)
+    world.history.add(taken_back(6, serves=7))
+    said(run("model", "rollback", "iris"))
+    assert "stable: 7\nkeep: [6]\n" in world.file.read_text()
+
+
+def test_what_serves_can_always_be_asked_for(run: Run, world: World) -> None:
+    """up sends nothing then, so it has nothing to refuse."""
+    world.write("stable: 6\nkeep: [5]\n")
+    world.history.add(taken_back(7, serves=6))
+    world.serve(7)  # somebody moved it there in the console
+    told = said(run("model", "rollback", "iris"))
+    assert "stable: 7\nkeep: [6, 5]\n" in world.file.read_text()
+    assert told.endswith("  2. then nothing is left to release: mainstage up --env dev\n")

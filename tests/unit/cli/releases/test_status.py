@@ -127,7 +127,7 @@ def test_what_was_taken_back_is_told_with_its_alarm(run: Run, world: World) -> N
     world.history.add(event(TAKEN_BACK, 7, serves=6, alarm=ALARM, requests=1200))
     told = lines(run("model", "status", "iris"))
     assert told[3] == (
-        "iris: version 7 was taken back on 2026-11-21 12:30:00 UTC (alarm dev-iris-guard-errors, 2 of 3 minutes above 0.01; "
+        "iris: version 7 was taken back on 2026-11-21 12:30:00 UTC (alarm dev-iris-guard-errors (2 of 3 minutes above 0.01); "
         "1,200 requests to the new fleet), and up refuses it. mainstage model rollback iris asks for what serves; a new "
         "version is promoted; or mainstage model retry iris --reason WHY"
     )
