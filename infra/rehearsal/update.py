@@ -6,6 +6,8 @@ import fcntl
 from collections.abc import Callable
 from pathlib import Path
 
+from pulumi import RunError
+
 from infra import settings
 from infra.catalog import check_recorded, load_catalog
 from infra.policy_check import Policing
@@ -85,12 +87,17 @@ def update(
             for warning in said(result, "warning"):
                 say(warning)
             if result.error is not None:
-                # What a hook says of a release stands first: it has the alarm, what serves, and the next command.
-                told = [*said(result, "error"), str(result.error)]
-                raise RehearsalError(f"{stack}: " + "\n".join(told)) from result.error
+                raise RehearsalError(f"{stack}: " + "\n".join(failure(result, result.error))) from result.error
             if violations := policing.at_the_end(result).violations:
                 raise RehearsalError("\n".join(f"{stack}: {violation}" for violation in violations))
     return reports
+
+
+def failure(result: Result, error: BaseException) -> list[str]:
+    """How a failed run is told. What a hook says of a release stands first: it has the alarm, what serves, and the next
+    command. What the program itself ended with stands last, as `pulumi` tells it."""
+    ended = [str(error.__cause__)] if isinstance(error.__cause__, RunError) else []
+    return [*said(result, "error"), str(error), *ended]
 
 
 def said(result: Result, severity: str) -> list[str]:
