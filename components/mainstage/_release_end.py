@@ -12,6 +12,7 @@ from typing import Any
 
 import pulumi
 import pulumi_aws as aws
+from pulumi.output import Unknown
 
 from ._release_run import ReleaseRun
 
@@ -25,9 +26,9 @@ def deletes_nothing_unless_good(endpoint: "aws.sagemaker.Endpoint", run: Release
 
     def end(arn: Any) -> None:
         # What failed or was passed over has no outputs; a hook that raised after the provider's success is noted.
-        if pulumi.runtime.is_dry_run() or (isinstance(arn, str) and not run.ended_badly):
-            return
-        raise pulumi.RunError(run.deletes_nothing)
+        passed = not isinstance(arn, Unknown) and not run.ended_badly
+        if not pulumi.runtime.is_dry_run() and not passed:
+            raise pulumi.RunError(run.deletes_nothing)
 
     return endpoint.arn.apply(end, run_with_unknowns=True)
 

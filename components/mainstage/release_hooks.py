@@ -4,6 +4,9 @@ They use the ambient credentials in the component's region, never in a preview. 
 another account's, a throttled or refused call: the verdict is unknown, which is an error and never a success. Every
 wait has an end. No message holds a credential: of AWS's answers only code and words are told.
 
+Before a Model or an EndpointConfiguration is made they make room for it (`_release_leftover.py`); where they cannot
+look, that goes on: SageMaker makes nothing twice.
+
 Hooks run on the program's event loop, which registers everything else: what waits is given to a thread.
 """
 
