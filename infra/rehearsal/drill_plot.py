@@ -66,7 +66,7 @@ class DrillPlot:
     def summary(self) -> str:
         """In words what the drawing shows, for who cannot see it."""
         line = self.outcome.timeline
-        rang = f"rang: {', '.join(line.guards)}" if line.guards else "no guard rang"
+        rang = f"in ALARM at a minute's end: {', '.join(line.guards) or 'no guard'}"
         return f"{len(line.minutes)} emulated minutes, {line.requests:,} requests, {line.failed:,} failed; {rang}"
 
 

@@ -75,7 +75,7 @@ class Timeline:
 
     @property
     def guards(self) -> list[str]:
-        """Guards that rang at least once."""
+        """Guards that were in ALARM at a minute's end. One that a person raises may fall back before."""
         return sorted({name for each in self.minutes for name, state in each.alarms.items() if state == "ALARM"})
 
     def mark(self, text: str, kind: str = "done") -> None:

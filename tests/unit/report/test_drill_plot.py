@@ -51,12 +51,16 @@ def test_only_guards_that_rang_have_a_row_and_flags_of_one_moment_stand_apart():
     rows = [(each.kind, each.title) for each in plot.rects if each.kind in ("ring", "blind")]
     assert rows == [("blind", "minute 0: errors: INSUFFICIENT_DATA"), ("ring", "minute 2: errors: ALARM")]
     assert [(flag.x, flag.number) for flag in plot.flags] == [(215.0, 1), (229.0, 2), (645.0, 3)]
-    assert plot.summary == "4 emulated minutes, 180 requests, 6 failed; rang: errors"
+    assert plot.summary == "4 emulated minutes, 180 requests, 6 failed; in ALARM at a minute's end: errors"
 
 
 def test_a_drill_without_a_minute_is_drawn_too():
     plot = plot_drill(outcome(timeline=Timeline()))
-    assert (plot.rects, plot.p99, plot.summary) == ([], "", "0 emulated minutes, 0 requests, 0 failed; no guard rang")
+    assert (plot.rects, plot.p99, plot.summary) == (
+        [],
+        "",
+        "0 emulated minutes, 0 requests, 0 failed; in ALARM at a minute's end: no guard",
+    )
 
 
 def test_the_page_of_drills_loads_nothing_and_shows_promise_and_problem():
