@@ -69,7 +69,8 @@ def judge(
         if first or max(minutes, default=0) >= plan.minimum_requests:
             return Verdict(kind=history.RELEASED, serves=live.configuration, requests=requests)
         most = max(minutes, default=0)
-        told = f"at most {most} requests in a minute, and the guards judge from {plan.minimum_requests} on"
+        came = f"at most {most} requests in a minute" if most else "not one request came"
+        told = f"{came}, and the guards judge from {plan.minimum_requests} a minute on"
         return Verdict(kind=history.UNPROVEN, serves=live.configuration, reason=told, requests=requests)
     if not sent:
         return Verdict(kind=history.FAILED, serves=live.configuration, reason=_short(provider_error), requests=0)

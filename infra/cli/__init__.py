@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app(args=words)
     except SystemExit as ended:
         if ended.code == STOPPED:  # typer makes it of a KeyboardInterrupt
-            fail("stopped; nothing is left running", as_json=as_json)
+            fail("stopped; nothing is left running on this machine", as_json=as_json)
         elif as_json and (refused := _command_line(ended)):
             document.write({"error": refused})
         raise

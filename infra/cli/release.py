@@ -28,7 +28,7 @@ from infra.releases.live import Live, live
 from infra.releases.past import blocked_versions, history_of, is_unasked
 from infra.releases.past import retry as allow_again
 from infra.releases.rollback_now import Moved, move
-from infra.releases.status import KIND_WORDS
+from infra.releases.status import KIND_WORDS, because
 from infra.releases.versions import check_kept, step_back
 from infra.releases.words import ReleaseError, command, release_command
 
@@ -293,8 +293,8 @@ def _check_not_blocked(where: Target, name: str, version: int, blocked: Mapping[
     if ended is not None:
         again = command(where, "retry", name, "--version", str(version), "--reason", "WHY")
         raise ReleaseError(
-            f"{name}: version {version} was {KIND_WORDS[ended.kind]} on {ended.at[:19].replace('T', ' ')} UTC "
-            f"({ended.reason or 'no reason told'}), and up would refuse it. Allow it first: {again}"
+            f"{name}: version {version} was {KIND_WORDS[ended.kind]} on {ended.at[:19].replace('T', ' ')} UTC"
+            f"{because(ended)}, and up would refuse it. Allow it first: {again}"
         )
 
 

@@ -180,7 +180,7 @@ def _advice(
     if ended is not None and status.deployment is None:
         yield (
             f"version {model.stable} was {KIND_WORDS[ended.kind]} on {ended.at[:19].replace('T', ' ')} UTC"
-            f"{_because(ended)}, and up refuses it. {command(target, 'rollback', name)} asks for what serves; "
+            f"{because(ended)}, and up refuses it. {command(target, 'rollback', name)} asks for what serves; "
             f"a new version is promoted; or {command(target, 'retry', name, '--reason', 'WHY')}"
         )
     elif not status.agrees and status.deployment is None and not status.unasked and model.stable is not None:
@@ -208,7 +208,8 @@ def _of_deployment(target: Target, name: str, found: Live | None, under_way: Dep
     yield f"to take it back: {command(target, 'abort', name)}"
 
 
-def _because(event: ReleaseEvent) -> str:
+def because(event: ReleaseEvent) -> str:
+    """Why a version was taken back, in brackets after a blank; empty when nobody told."""
     parts = []
     if event.alarm is not None:
         parts.append(f"alarm {alarm_told(event.alarm)}")

@@ -93,8 +93,8 @@ def check_kept(versions: Versions, version: int) -> None:
     """Raises ReleaseError for a step back to what is not declared."""
     if version != versions.stable and version not in versions.kept:
         raise ReleaseError(
-            f"version {version} is not kept (kept are: {_listed(versions.kept)}), so it stands nowhere any more; it "
-            "can be promoted like a new one"
+            f"version {version} is not kept (kept are: {_listed(versions.kept)}), so it stands nowhere any more; a "
+            "registered version can be promoted like a new one"
         )
 
 

@@ -184,7 +184,7 @@ class TestVerdict:
         assert verdict(served, minutes=[5, 20, 3]) == Verdict(kind="released", serves=V7, requests=28)
         found = verdict(served, minutes=[19, 19])
         assert (found.kind, found.good, found.requests) == ("unproven", True, 38)
-        assert found.reason == "at most 19 requests in a minute, and the guards judge from 20 on"
+        assert found.reason == "at most 19 requests in a minute, and the guards judge from 20 a minute on"
         assert verdict(served).kind == "unproven"
         assert verdict(served, first=True).kind == "released"
 

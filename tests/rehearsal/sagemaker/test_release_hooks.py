@@ -184,7 +184,7 @@ class TestUpdate:
         world.send()
         world.minutes(13)
         told = run.after(BUCKET, first=False) or ""
-        assert "serves e, but it is unproven: at most 0 requests in a minute, and the guards judge from 3 on" in told
+        assert "serves e, but it is unproven: not one request came, and the guards judge from 3 a minute on" in told
         assert world.kinds()[-1] == ("unproven", 7)
 
     @pytest.mark.parametrize("polled", [True, False], ids=["the poll meets RollingBack", "the poll misses it"])

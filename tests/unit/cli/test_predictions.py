@@ -258,7 +258,7 @@ def test_no_text_of_a_person_gets_out_of_its_quotes(run: Run, athena: Athena) ->
 def test_ctrl_c_stops_the_scan(run: Run, athena: Athena) -> None:
     athena.course = [{"State": "RUNNING"}, KeyboardInterrupt()]
     ended = run("predictions", "query", "iris", "SELECT 1")
-    assert (ended.code, ended.err) == (130, "error: stopped; nothing is left running\n")
+    assert (ended.code, ended.err) == (130, "error: stopped; nothing is left running on this machine\n")
     assert athena.stopped == ["q-1"]
 
 
@@ -362,7 +362,7 @@ def test_a_script_gets_one_document_whatever_goes_wrong(run: Run, athena: Athena
         assert "Usage: " in ended.err
     athena.course = [{"State": "RUNNING"}, KeyboardInterrupt()]
     ended = run("predictions", "query", "iris", "SELECT 1", "--json")
-    assert (ended.code, json.loads(ended.out)) == (130, {"error": "stopped; nothing is left running"})
+    assert (ended.code, json.loads(ended.out)) == (130, {"error": "stopped; nothing is left running on this machine"})
 
 
 def test_sql_that_is_not_there_is_a_mistake_in_the_command_line(run: Run, athena: Athena) -> None:

@@ -124,7 +124,7 @@ def test_only_what_is_declared_can_be_gone_back_to() -> None:
     with pytest.raises(ReleaseError) as told:
         check_kept(versions(7, 6), 5)
     assert str(told.value) == (
-        "version 5 is not kept (kept are: 6), so it stands nowhere any more; it can be promoted like a new one"
+        "version 5 is not kept (kept are: 6), so it stands nowhere any more; a registered version can be promoted like a new one"
     )
 
 

@@ -104,7 +104,8 @@ def test_what_cannot_be_released_is_not_promoted(run: Run, world: World) -> None
     assert error(run("model", "promote", "isis", "7")).startswith("model 'isis' is not in the catalog (stacks/models/)")
     world.history.add(taken_back(7, serves=6))
     assert error(run("model", "promote", "iris", "7")) == (
-        "iris: version 7 was taken back on 2026-11-21 12:30:00 UTC (errors), and up would refuse it. Allow it first: "
+        "iris: version 7 was taken back on 2026-11-21 12:30:00 UTC (alarm dev-iris-guard-errors (2 of 3 minutes above "
+        "0.01); 120 requests to the new fleet; errors), and up would refuse it. Allow it first: "
         "mainstage model retry iris --version 7 --reason WHY"
     )
     assert world.file.read_text() == before

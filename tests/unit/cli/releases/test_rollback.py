@@ -57,7 +57,7 @@ def test_a_rollback_to_nowhere_is_refused(run: Run, world: World) -> None:
     )
     world.write("stable: 6\nkeep: [5]\n")
     assert error(run("model", "rollback", "iris", "--to", "4")) == (
-        "version 4 is not kept (kept are: 5), so it stands nowhere any more; it can be promoted like a new one"
+        "version 4 is not kept (kept are: 5), so it stands nowhere any more; a registered version can be promoted like a new one"
     )
     world.history.add(taken_back(5, serves=6))
     assert error(run("model", "rollback", "iris")) == (
