@@ -6,6 +6,8 @@ imported.
 
 from __future__ import annotations
 
+import copy
+import functools
 import io
 import os
 import threading
@@ -13,10 +15,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import boto3
+import botocore.handlers
 import botocore.session
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.config import Config
+from botocore.hooks import HierarchicalEmitter
 from botocore.loaders import Loader
 
 from infra.rehearsal.cloud.api import HttpRequest, HttpResponse
@@ -24,6 +28,8 @@ from infra.rehearsal.cloud.api import HttpRequest, HttpResponse
 Handle = Callable[[HttpRequest], HttpResponse]
 
 IN_PROCESS_CONFIG = Config(
+    # The beginning of boto3's own, which is put together anew for each request out of twenty parts.
+    user_agent=f"Boto3/{boto3.__version__} md/Botocore#{botocore.__version__}",
     retries={"mode": "standard", "total_max_attempts": 3},
     connect_timeout=10,
     read_timeout=120,
@@ -49,16 +55,29 @@ def closed_core() -> botocore.session.Session:
     """
     nothing = os.devnull
     core = botocore.session.Session(
+        event_hooks=copy.copy(_handlers(len(botocore.handlers.BUILTIN_HANDLERS))),
+        include_builtin_handlers=False,
         # Each: (name in a file, environment variables, default, conversion). None: there is no such source.
         session_vars={
             "profile": (None, None, None, None),
             "config_file": (None, None, nothing, None),
             "credentials_file": (None, None, nothing, None),
-        }
+        },
     )
     core.set_config_variable("ignore_configured_endpoint_urls", True)
     core.register_component("data_loader", _loader)
     return core
+
+
+@functools.cache
+def _handlers(count: int) -> HierarchicalEmitter:
+    """What a session registers by itself, for sessions to begin with a copy of: a cloud makes one for each principal.
+
+    `count` is how many there are to register: moto's own joins them when it is imported.
+    """
+    emitter = HierarchicalEmitter()
+    botocore.session.Session(event_hooks=emitter)
+    return emitter
 
 
 class DoorSession(boto3.Session):
