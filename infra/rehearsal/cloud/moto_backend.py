@@ -17,7 +17,8 @@ from botocore.awsrequest import AWSPreparedRequest, create_request_object, prepa
 from botocore.compat import HTTPHeaders
 from botocore.serialize import create_serializer
 from moto import settings
-from moto.core.base_backend import BackendDict
+from moto.core import responses as core_responses
+from moto.core.base_backend import BackendDict, BaseBackend
 from moto.core.botocore_stubber import BotocoreStubber
 from moto.core.config import default_user_config
 from moto.core.model_instances import reset_model_data
@@ -74,6 +75,10 @@ class MotoBackend:
             (FakeBucket, "get_permission", _permitted),
             (kms_responses, "validate_policy", _no_opinion),
             (IAMBackend, "_init_aws_policies", _aws_policies),
+            # It looks through a class of hundreds of methods at each request.
+            (core_responses, "method_names_from_class", functools.cache(method_names_from_class)),
+            # It writes them anew at each request; S3's, from a module that is loaded again for that.
+            (BaseBackend, "urls", property(_urls)),
             # Two thousand sample images of no account here: 0.1 s at each reset.
             (settings, "ec2_load_default_amis", lambda: False),
         ):
@@ -152,6 +157,18 @@ def _prefixed(endpoint_url: str, operation: Operation, params: Mapping[str, Any]
     prefix = (operation.model.endpoint or {}).get("hostPrefix", "")  # pyright: ignore[reportAttributeAccessIssue] - botocore's stubs say str, it is the trait's dict
     scheme, _, host = endpoint_url.partition("://")
     return f"{scheme}://{prefix.format(**params)}{host}"
+
+
+_read_urls = BaseBackend.urls.fget
+_known_urls: dict[type[BaseBackend], dict[str, Any]] = {}
+
+
+def _urls(backend: BaseBackend) -> dict[str, Any]:
+    """The addresses that a backend answers, pattern -> handler."""
+    if type(backend) not in _known_urls:
+        assert _read_urls is not None
+        _known_urls[type(backend)] = _read_urls(backend)
+    return _known_urls[type(backend)]
 
 
 def _permitted(*_: Any) -> PermissionResult:
