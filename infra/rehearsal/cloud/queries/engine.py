@@ -197,14 +197,8 @@ class Engine:
         ways = scan.partitions if scan.partitions is not None else ((),)
         if projection.enabled(table.parameters):
             chosen = dict.fromkeys(values for way in ways for values in self._projected(table, way, catalogue))
-            names = list(table.partition_keys)
-            return [
-                Partition(
-                    values,
-                    projection.location(table.parameters, table.location, dict(zip(names, values, strict=True))),
-                )
-                for values in chosen
-            ]
+            places = projection.locations(table.parameters, table.location, list(table.partition_keys), chosen)
+            return [Partition(values, place) for values, place in zip(chosen, places, strict=True)]
         registered = {partition.values: partition for partition in catalogue.registered(table)}
         rows = list(registered)
         kept = dict.fromkeys(
