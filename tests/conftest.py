@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 from collections.abc import Iterator
@@ -30,6 +31,8 @@ SLOW = (
     "tests/rehearsal/permissions",
     "tests/rehearsal/signatures",
     "tests/rehearsal/",
+    "tests/components/test_laws",
+    "tests/unit/layers/",
 )
 """Folders that begin first, in this order, so that no worker is left alone with a long one at the end."""
 
@@ -98,6 +101,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     gc.freeze()  # what was imported is no garbage: a look at all objects need not look at these
+    atexit.register(gc.unfreeze)  # or extension modules complain of leaks; pytest's own look at the end is over then
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -106,10 +110,6 @@ def _what_files_before_left_is_no_garbage() -> None:
     if len(gc.get_objects()) > MANY_OBJECTS:
         gc.collect()
         gc.freeze()
-
-
-def pytest_unconfigure() -> None:
-    gc.unfreeze()  # or extension modules complain of leaks at the end
 
 
 @pytest.hookimpl(optionalhook=True)
