@@ -165,7 +165,7 @@ def _advice(
         )
     if status.deployment is not None:
         yield from _of_deployment(target, name, found, status.deployment)
-    elif status.unasked and found is not None:
+    elif status.unasked and found is not None and not status.agrees:
         yield (
             f"{found.serves} ({found.configuration}) serves and nobody asked for it here: somebody moved the endpoint "
             f"by hand, and up refuses to go over it. {_asks_for_it(target, name, found)}; "
@@ -177,7 +177,13 @@ def _advice(
             f"up releases nothing unguarded: {command(target, 'restore-guards', name)}"
         )
     ended = blocked(events, model.stable) if model.stable is not None else None
-    if ended is not None and status.deployment is None:
+    if ended is not None and status.agrees:
+        yield (
+            f"version {model.stable} serves and is asked for, and was {KIND_WORDS[ended.kind]} on "
+            f"{ended.at[:19].replace('T', ' ')} UTC{because(ended)}: up leaves it as it is, and refuses to release a "
+            f"change of it. {command(target, 'retry', name, '--reason', 'WHY')} allows that"
+        )
+    elif ended is not None and status.deployment is None:
         yield (
             f"version {model.stable} was {KIND_WORDS[ended.kind]} on {ended.at[:19].replace('T', ' ')} UTC"
             f"{because(ended)}, and up refuses it. {command(target, 'rollback', name)} asks for what serves; "

@@ -212,6 +212,26 @@ def test_what_nobody_asked_for_and_missing_guards_are_told(run: Run, world: Worl
     ]
 
 
+def test_what_somebody_moved_to_and_the_catalog_asks_for_is_well(run: Run, world: World) -> None:
+    world.history.add(event(RELEASED, 5))
+    assert world.endpoint is not None  # version 6 serves and is asked for
+    assert lines(run("model", "status", "iris"))[3:4] == [
+        "iris: last verdict: version 5 released, 2026-11-21 12:30:00 UTC"
+    ]
+    assert json.loads(run("model", "status", "iris", "--json").out)[0]["release"]["unasked"] is True
+
+
+def test_what_serves_and_was_taken_back_once_is_told_with_what_that_means(run: Run, world: World) -> None:
+    world.history.add(event(TAKEN_BACK, 6, serves=5, alarm=ALARM))
+    told = lines(run("model", "status", "iris"))
+    assert told[3] == (
+        "iris: version 6 serves and is asked for, and was taken back on 2026-11-21 12:30:00 UTC (alarm dev-iris-guard-errors "
+        "(2 of 3 minutes above 0.01)): up leaves it as it is, and refuses to release a change of it. mainstage model retry "
+        "iris --reason WHY allows that"
+    )
+    assert not any("up refuses it" in line for line in told)
+
+
 def test_versions_that_differ_by_environment_are_told(run: Run, world: World) -> None:
     world.write("stable: 6\n", "environments:\n  prod: {stable: 4}\n")
     told = lines(run("model", "status", "iris"))
