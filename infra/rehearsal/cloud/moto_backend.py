@@ -75,8 +75,9 @@ class MotoBackend:
             (FakeBucket, "get_permission", _permitted),
             (kms_responses, "validate_policy", _no_opinion),
             (IAMBackend, "_init_aws_policies", _aws_policies),
-            # It looks through a class of hundreds of methods at each request.
+            # It looks through a class of hundreds of methods at each request, and spells its name letter by letter.
             (core_responses, "method_names_from_class", functools.cache(method_names_from_class)),
+            (core_responses, "camelcase_to_underscores", functools.cache(camelcase_to_underscores)),
             # It writes them anew at each request; S3's, from a module that is loaded again for that.
             (BaseBackend, "urls", property(_urls)),
             # Two thousand sample images of no account here: 0.1 s at each reset.
