@@ -1,5 +1,6 @@
-"""Draws the README's pictures from one real rehearsal of this checkout: what it prints, docs/images/rehearsal.svg, and
-the top of its page, docs/images/page.png. The second takes Chromium (or Chrome); without one it is left as it is."""
+"""Draws the README's pictures from one real rehearsal and one real drill of this checkout: what a rehearsal prints,
+docs/images/rehearsal.svg; the top of its page, docs/images/page.png; the drill's timeline, docs/images/drill.png. Pages
+take Chromium (or Chrome); without one their pictures are left as they are."""
 
 from __future__ import annotations
 
@@ -14,13 +15,16 @@ from rich.console import Console
 
 from infra.cli.rehearse import render
 from infra.rehearsal import page
+from infra.rehearsal.drills.run import models_of, named, play
+from infra.rehearsal.drills.world import opened
 from infra.rehearsal.rehearse import Options, Rehearsal
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-PAGE_SIZE = "1160,1290"
-"""Pixels of the page that are shown."""
+PAGE_SIZE, DRILL_SIZE = "1160,1290", "1160,960"
+"""Pixels of the pages that are shown."""
+DRILL = "erring-canary"
 
 
 def main() -> None:
@@ -35,10 +39,16 @@ def main() -> None:
     # The reader's own monospace font will do: a picture in a page fetches nothing.
     drawn = re.sub(r"@font-face \{.*?\}", "", drawn, flags=re.DOTALL)
     (IMAGES / "rehearsal.svg").write_text(drawn, encoding="utf-8")
-    photograph(page.render(report), IMAGES / "page.png")
+    photograph(page.render(report), IMAGES / "page.png", PAGE_SIZE)
+    drills = named([DRILL])
+    with opened(models_of(drills), checkout=ROOT) as world:
+        outcomes = [play(drill, world) for drill in drills]
+    if broken := [outcome.problem for outcome in outcomes if not outcome.kept]:
+        sys.exit("\n".join(map(str, broken)))
+    photograph(page.render_drills(outcomes), IMAGES / "drill.png", DRILL_SIZE)
 
 
-def photograph(html: str, picture: Path) -> None:
+def photograph(html: str, picture: Path, size: str) -> None:
     """Writes the top of a page as it looks in a browser."""
     browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if browser is None:
@@ -51,10 +61,10 @@ def photograph(html: str, picture: Path) -> None:
         command += [
             "--disable-background-networking",
             f"--user-data-dir={folder}/profile",
-            f"--window-size={PAGE_SIZE}",
+            f"--window-size={size}",
         ]
         subprocess.run(
-            [*command, f"--window-size={PAGE_SIZE}", f"--screenshot={picture}", source.as_uri()],
+            [*command, f"--screenshot={picture}", source.as_uri()],
             check=True,
             capture_output=True,
             timeout=120,
