@@ -7,6 +7,7 @@ import functools
 import importlib
 import inspect
 import json
+import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -23,6 +24,7 @@ from moto.core.botocore_stubber import BotocoreStubber
 from moto.core.config import default_user_config
 from moto.core.model_instances import reset_model_data
 from moto.core.responses import BaseResponse
+from moto.core.routing import ServiceOperationRouter
 from moto.core.utils import camelcase_to_underscores, method_names_from_class
 from moto.iam.access_control import PermissionResult
 from moto.iam.aws_managed_policies import aws_managed_policies_data
@@ -80,6 +82,7 @@ class MotoBackend:
             (core_responses, "camelcase_to_underscores", functools.cache(camelcase_to_underscores)),
             # It writes them anew at each request; S3's, from a module that is loaded again for that.
             (BaseBackend, "urls", property(_urls)),
+            (ServiceOperationRouter, "_get_router", _router_of),
             # Two thousand sample images of no account here: 0.1 s at each reset.
             (settings, "ec2_load_default_amis", lambda: False),
         ):
@@ -170,6 +173,17 @@ def _urls(backend: BaseBackend) -> dict[str, Any]:
         assert _read_urls is not None
         _known_urls[type(backend)] = _read_urls(backend)
     return _known_urls[type(backend)]
+
+
+_make_router = ServiceOperationRouter._get_router
+_routers_are_made = threading.Lock()
+
+
+def _router_of(service: ServiceOperationRouter, protocol: str) -> Any:
+    """A service's addresses, made at its first request, by one thread: they are parsed and compiled, and where two do
+    so at once Python 3.11.7 may fail ("AST constructor recursion depth mismatch", python/cpython #106905, #113035)."""
+    with _routers_are_made:
+        return _make_router(service, protocol)
 
 
 def _permitted(*_: Any) -> PermissionResult:

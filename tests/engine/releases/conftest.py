@@ -14,8 +14,10 @@ from infra.rehearsal.drills.stage import Stage
 from infra.rehearsal.drills.world import in_cloud
 
 
-@pytest.fixture(scope="session")
-def made(tenancy: Tenancy) -> Pair:
+@pytest.fixture
+def pair(tenancy: Tenancy) -> Iterator[Pair]:
+    """Both models, up. A test leaves them at rest; what they serve may be any version."""
+
     @contextmanager
     def move_in(cloud: Cloud) -> Iterator[Pair]:
         with in_cloud(cloud, [SEEN, MISSED], real_engine=True) as world:
@@ -28,12 +30,7 @@ def made(tenancy: Tenancy) -> Pair:
             assert went.ok, went.told
             yield pair
 
-    return tenancy.take("engine-releases", move_in)
-
-
-@pytest.fixture
-def pair(made: Pair) -> Iterator[Pair]:
-    """Both models, up. A test leaves them at rest; what they serve may be any version."""
+    made = tenancy.take("engine-releases", move_in)
     try:
         yield made
     finally:

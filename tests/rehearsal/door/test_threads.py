@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
 import pytest
+from moto.core import routing
+from moto.core.utils import get_service_model
 
 from infra.rehearsal.cloud.cloud import Cloud
 
@@ -51,6 +55,22 @@ def test_sixteen_threads_lose_nothing(cloud: Cloud, over_http: Any):
     assert cloud.client("s3").list_objects_v2(Bucket="a-b")["KeyCount"] == made
     topics = cloud.client("sns").get_paginator("list_topics").paginate().build_full_result()["Topics"]
     assert len(topics) == made
+
+
+def test_a_service_s_addresses_are_compiled_by_one_thread(cloud: Cloud, monkeypatch: pytest.MonkeyPatch):
+    """Python 3.11.7 may fail where two threads parse at once."""
+    begun: list[str] = []
+
+    def slow(*_: Any) -> object:
+        begun.append(threading.current_thread().name)
+        time.sleep(0.05)
+        return object()
+
+    monkeypatch.setattr(routing, "get_router_class", lambda *_: slow)
+    service = routing.ServiceOperationRouter(get_service_model("s3"))
+    with ThreadPoolExecutor(THREADS) as pool:
+        made = list(pool.map(service._get_router, ["rest-xml"] * THREADS))
+    assert (len(begun), len({id(each) for each in made})) == (1, 1)
 
 
 def test_new_sessions_are_made_from_many_threads(cloud: Cloud):
