@@ -268,6 +268,7 @@ class Rehearsal:
                 door,
                 model,
                 wanted,
+                throttle_per_second=self.front_door.throttle_requests_per_second,
                 progress=lambda done: self.tell(Progress("predictions", model.model, done, len(wanted))),
             )
         finally:

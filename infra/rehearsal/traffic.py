@@ -181,20 +181,30 @@ def _foreign(model: Model, row: dict[str, Any]) -> tuple[bytes, int]:
     return json.dumps({"instances": [changed]}, ensure_ascii=False).encode(), 200 if text else 400
 
 
+KEPT_BELOW = 0.9
+"""Share of the front door's throttle that clients use."""
+
+
 def send(
     door: FrontDoor,
     model: Model,
     wanted: Sequence[Shot],
     *,
+    throttle_per_second: float,
     workers: int = 2,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Traffic:
     """Sends the requests with `workers` clients at once and tells what came back. On a machine of two cores more
-    clients get no more answers in a second: they wait for each other, and the latency would be that of the queue."""
+    clients get no more answers in a second: they wait for each other, and the latency would be that of the queue.
+
+    throttle_per_second: requests that the front door takes in a second. On a fast machine they keep below it, as do
+    clients that want answers.
+    """
     traffic, lock = Traffic(model.model), threading.Lock()
     path, began = door.path_of(model.model), time.perf_counter()
 
-    def one(shot: Shot) -> None:
+    def one(number: int, shot: Shot) -> None:
+        time.sleep(max(0.0, number / (KEPT_BELOW * throttle_per_second) - (time.perf_counter() - began)))
         at = time.perf_counter() - began
         try:
             reply = door.post(path, shot.body, shot.headers, signed=shot.signed)
@@ -211,7 +221,7 @@ def send(
         progress(done)
 
     with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(one, wanted))
+        list(pool.map(one, itertools.count(), wanted))
     traffic.samples.sort(key=lambda sample: sample.at_seconds)
     return traffic
 
