@@ -9,6 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
+from mainstage_runtime.release_history import error_code
+from mainstage_runtime.release_live import read_live
+
 from ._release_access import Session, Unknown, said
 from ._release_kinds import CONFIGURATION, Kind
 from ._release_verdict import ReleaseError
@@ -96,12 +99,11 @@ def differences(kind: Kind, inputs: Mapping[str, Any], there: Mapping[str, Any])
 
 def _used_by(sagemaker: Any, wanted: Wanted) -> Optional[str]:
     """What the endpoint does with it, in words; None: nothing."""
-    endpoint = _found(sagemaker.describe_endpoint, EndpointName=wanted.endpoint)
-    if endpoint is None:
+    live = read_live(sagemaker, wanted.endpoint)
+    if live is None:
         return None
-    pending = (endpoint.get("PendingDeploymentSummary") or {}).get("EndpointConfigName")
-    for configuration, what in ((endpoint["EndpointConfigName"], "runs"), (pending, "is being deployed to")):
-        if configuration is None:
+    for configuration, what in ((live.configuration, "runs"), (live.pending_configuration, "is being deployed to")):
+        if not configuration:
             continue
         if wanted.kind is CONFIGURATION:
             names = {configuration}
@@ -117,16 +119,11 @@ def _used_by(sagemaker: Any, wanted: Wanted) -> Optional[str]:
 
 
 def _described(sagemaker: Any, kind: Kind, name: str) -> Optional[Mapping[str, Any]]:
-    return _found(getattr(sagemaker, kind.describe), **{kind.argument: name})
-
-
-def _found(describe: Any, **asked: str) -> Optional[Mapping[str, Any]]:
-    """What a call describes; None when there is no such thing."""
+    """What SageMaker has of this name; None when it has none."""
     try:
-        return describe(**asked)
+        return getattr(sagemaker, kind.describe)(**{kind.argument: name})
     except Exception as error:
-        told = getattr(error, "response", {}).get("Error", {})
-        if told.get("Code") == "ResourceNotFound" or "Could not find" in told.get("Message", ""):
+        if error_code(error) == "ResourceNotFound" or "Could not find" in str(error):
             return None
         raise
 

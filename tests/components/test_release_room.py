@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -24,6 +25,9 @@ MODEL_INPUTS = {
     "vpcConfig": {"subnets": ["subnet-1", "subnet-2"], "securityGroupIds": ["sg-1"]},
 }
 INPUTS: dict[Kind, dict[str, Any]] = {CONFIGURATION: CONFIG_INPUTS, MODEL: MODEL_INPUTS}
+
+
+MADE = datetime(2026, 11, 22, tzinfo=UTC)
 
 
 def refused(code: str, message: str, operation: str) -> ClientError:
@@ -66,7 +70,7 @@ class SageMaker:
         self._called("describe_endpoint", "DescribeEndpoint")
         if self.endpoint is None:
             raise refused("ValidationException", f'Could not find endpoint "{EndpointName}".', "DescribeEndpoint")
-        return self.endpoint
+        return {"EndpointStatus": "InService", "CreationTime": MADE, "LastModifiedTime": MADE, **self.endpoint}
 
     def describe_endpoint_config(self, EndpointConfigName: str) -> dict[str, Any]:
         self._called("describe_endpoint_config", "DescribeEndpointConfig")
@@ -126,10 +130,13 @@ def test_a_name_that_is_free_costs_one_call(sagemaker: SageMaker, kind: Kind, ca
 
 
 @pytest.mark.parametrize("kind", [CONFIGURATION, MODEL])
-@pytest.mark.parametrize("endpoint", [True, False])
-def test_what_nobody_uses_is_deleted(sagemaker: SageMaker, kind: Kind, endpoint: bool) -> None:
-    if not endpoint:
-        sagemaker.endpoint = None
+@pytest.mark.parametrize(
+    "endpoint",
+    [{"EndpointConfigName": "e-v7-0000000c"}, {"EndpointStatus": "Failed"}, None],
+    ids=["another", "never-came-up", "none"],
+)
+def test_what_nobody_uses_is_deleted(sagemaker: SageMaker, kind: Kind, endpoint: dict[str, Any] | None) -> None:
+    sagemaker.endpoint = endpoint
     name = INPUTS[kind]["name"]
     assert (
         made(sagemaker, kind)
