@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from botocore.loaders import Loader
 from botocore.session import Session
@@ -34,15 +35,20 @@ class NoSchema(Exception):
 
 @dataclass
 class _Session:
-    session: Any
-    expires: float
-    clients: dict[tuple[str, str], Any]
+    session: Session
+    credentials: Credentials
+    """Signers hold this very object: new keys are put into it."""
+    expires: float = 0.0
+    clients: dict[tuple[str, str], Any] = field(default_factory=dict)
 
 
 class Clients:
-    """Clients by role, service and region; made anew when the role's credentials are about to expire.
+    """Clients by role, service and region. A role's keys are renewed when they are about to expire, and when they are
+    refused as expired: the cloud's clock can leap before this process is told, and on AWS no session that a service
+    holds under a role expires for its own calls.
 
-    credentials: gives a role's keys (access_key_id, secret_access_key, session_token, expires) or raises RoleRefused.
+    credentials: gives a role's keys (access_key_id, secret_access_key, session_token, expires) or raises RoleRefused,
+    which a call by a client raises too when it finds its keys expired.
     """
 
     def __init__(self, url: str, credentials: Callable[[str], Mapping[str, Any]], now: Callable[[], datetime]):
@@ -53,29 +59,53 @@ class Clients:
         self._loader = Loader()
 
     def client(self, role: str, service: str, region: str) -> Any:
-        held = self._sessions.get(role)
-        if held is None or self._now().timestamp() > held.expires - RENEW_BEFORE_SECONDS:
-            keys = self._credentials(role)
-            session = Session()
-            session.register_component("data_loader", self._loader)
-            session.set_credentials(keys["access_key_id"], keys["secret_access_key"], keys["session_token"])
-            held = self._sessions[role] = _Session(session, keys["expires"], {})
+        held = self._sessions.get(role) or self._begin()
+        if self._now().timestamp() > held.expires - RENEW_BEFORE_SECONDS:
+            self._renew(role, held)
+            self._sessions[role] = held
         found = held.clients.get((service, region))
         if found is None:
-            found = held.clients[service, region] = held.session.create_client(
-                service,
-                region_name=region,
-                endpoint_url=self._url,
-                config=Config(
-                    # Firehose repeats by rules of its own.
-                    retries={"total_max_attempts": 1},
-                    read_timeout=INVOKE_SECONDS,
-                    request_checksum_calculation="when_required",
-                    response_checksum_validation="when_required",
-                    s3={"addressing_style": "path"},
-                ),
-            )
+            found = held.clients[service, region] = self._make(role, held, service, region)
         return found
+
+    def _begin(self) -> _Session:
+        session = Session()
+        session.register_component("data_loader", self._loader)
+        session.set_credentials("", "")
+        return _Session(session, session.get_credentials())
+
+    def _renew(self, role: str, held: _Session) -> None:
+        keys, own = self._credentials(role), held.credentials
+        own.access_key, own.secret_key, own.token = (
+            keys[name] for name in ("access_key_id", "secret_access_key", "session_token")
+        )
+        held.expires = keys["expires"]
+
+    def _make(self, role: str, held: _Session, service: str, region: str) -> Any:
+        client = held.session.create_client(
+            service,
+            region_name=region,
+            endpoint_url=self._url,
+            config=Config(
+                # Firehose repeats by rules of its own.
+                retries={"total_max_attempts": 1},
+                read_timeout=INVOKE_SECONDS,
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                s3={"addressing_style": "path"},
+            ),
+        )
+
+        def renewed(response: Any, attempts: int, **_: Any) -> float | None:
+            """Seconds until the request is signed and sent again; None: it is not."""
+            code = response[1].get("Error", {}).get("Code", "") if response else ""
+            if attempts > 1 or not code.startswith("ExpiredToken"):
+                return None
+            self._renew(role, held)
+            return 0.0
+
+        client.meta.events.register("needs-retry", renewed)
+        return client
 
 
 def table_columns(conversion: Conversion, glue: Any) -> list[dict[str, Any]]:
