@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import importlib
 import inspect
@@ -77,6 +76,7 @@ class MotoBackend:
             (FakeBucket, "get_permission", _permitted),
             (kms_responses, "validate_policy", _no_opinion),
             (IAMBackend, "_init_aws_policies", _aws_policies),
+            (IAMBackend, "_init_managed_policies", _policies_by_arn),
             # It looks through a class of hundreds of methods at each request, and spells its name letter by letter.
             (core_responses, "method_names_from_class", functools.cache(method_names_from_class)),
             (core_responses, "camelcase_to_underscores", functools.cache(camelcase_to_underscores)),
@@ -195,16 +195,26 @@ def _no_opinion(*_: Any) -> None:
 
 
 def _aws_policies(backend: IAMBackend) -> list[ManagedPolicy]:
-    """AWS's managed policies for a fresh IAM backend: read once in this process, copied for each."""
-    return [copy.copy(policy) for policy in _parsed_aws_policies(backend.account_id, backend.region_name)]
+    """AWS's managed policies for a fresh IAM backend: of the older one, which is gone, with nothing attached. Nobody
+    can change more of them."""
+    policies = _parsed_aws_policies(backend.account_id, backend.region_name)
+    for policy in policies.values():
+        policy.attachment_count = 0
+    return list(policies.values())
+
+
+def _policies_by_arn(backend: IAMBackend) -> dict[str, ManagedPolicy]:
+    return dict(_parsed_aws_policies(backend.account_id, backend.region_name))
 
 
 @functools.cache
-def _parsed_aws_policies(account_id: str, region_name: str) -> list[ManagedPolicy]:
-    return [
+def _parsed_aws_policies(account_id: str, region_name: str) -> dict[str, ManagedPolicy]:
+    """By ARN."""
+    policies = (
         AWSManagedPolicy.from_data(name, account_id, region_name, data)
         for name, data in json.loads(aws_managed_policies_data).items()
-    ]
+    )
+    return {policy.arn: policy for policy in policies}
 
 
 def _header(name: str) -> str:

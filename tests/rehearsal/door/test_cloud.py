@@ -332,3 +332,31 @@ def test_a_closed_server_frees_its_port_and_its_threads(cloud: Cloud):
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", server.port), timeout=5)
     Server(cloud.door.handle, server.port).close()
+
+
+# What a reset leaves of AWS's own policies, which are read once
+
+
+def test_after_a_reset_nothing_is_attached_to_the_policies_of_aws(cloud: Cloud) -> None:
+    arn = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+
+    def seen() -> tuple[int, int]:
+        iam = cloud.client("iam")
+        pages = iam.get_paginator("list_policies").paginate(Scope="AWS")
+        listed = {each["Arn"] for page in pages for each in page["Policies"]}
+        assert arn in listed
+        return iam.get_policy(PolicyArn=arn)["Policy"]["AttachmentCount"], len(listed)
+
+    fresh = seen()
+    assert fresh[0] == 0
+    said = '"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":'
+    trust = "{" + said + '"sts:AssumeRole","Principal":{"Service":"lambda.amazonaws.com"}}}'
+    lists = "{" + said + '"s3:ListAllMyBuckets","Resource":"*"}}'
+    cloud.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=trust)
+    cloud.client("iam").attach_role_policy(RoleName="r", PolicyArn=arn)
+    own = cloud.client("iam").create_policy(PolicyName="own", PolicyDocument=lists)["Policy"]["Arn"]
+    assert seen() == (1, fresh[1])
+    cloud.reset()
+    assert seen() == fresh
+    code, status, _ = _error(cloud.client("iam").get_policy, PolicyArn=own)
+    assert (code, status) == ("NoSuchEntity", 404)
