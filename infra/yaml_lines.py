@@ -7,6 +7,7 @@ float and None. YAML 1.2 rules hold, as in Pulumi's own reader: `yes` and `on` a
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ from infra.problems import Problem, shown
 Location = tuple[str | int, ...]
 
 MAXIMUM_BYTES = 1_000_000
+REMEMBERED_LENGTH = 50_000  # characters of a file whose parsed form is kept
 MAXIMUM_VALUES = 20_000  # aliases multiply: a few lines of nested anchors can stand for billions of values
 
 _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
@@ -95,7 +97,7 @@ def read(path: Path, root: Path) -> Document:
 def read_text(text: str, document: Document) -> None:
     """Fill `document` from YAML text: one mapping with text keys at the top."""
     try:
-        node = YAML(typ="safe", pure=True).compose(text)
+        node = _composed(text) if len(text) <= REMEMBERED_LENGTH else _compose(text)
     except RecursionError:
         document.problems.append(Problem(document.file, 1, "", "values are nested too deeply", fix="flatten the file"))
         return
@@ -118,6 +120,14 @@ def read_text(text: str, document: Document) -> None:
     except _TooMany:
         message = f"the file stands for more than {MAXIMUM_VALUES} values, aliases counted"
         document.problems.append(Problem(document.file, 1, "", message, fix="use fewer aliases"))
+
+
+def _compose(text: str) -> Node | None:
+    return YAML(typ="safe", pure=True).compose(text)
+
+
+_composed = functools.lru_cache(maxsize=64)(_compose)
+"""The same files are read again and again by what checks, previews and releases them, and nobody changes the nodes."""
 
 
 class _TooMany(Exception):

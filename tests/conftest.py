@@ -25,7 +25,8 @@ SLOW = (
     "tests/engine/standing/",
     "tests/engine/releases/",
     "tests/engine/test_environments",
-    "tests/rehearsal/rehearse",
+    "tests/rehearsal/rehearse/test_rehearse",
+    "tests/rehearsal/rehearse/",
     "tests/engine/",
     "tests/rehearsal/front_door",
     "tests/rehearsal/permissions",
@@ -39,6 +40,7 @@ SLOW = (
 TOGETHER = (
     "tests/engine/standing/",
     "tests/engine/releases/",
+    "tests/rehearsal/rehearse/",
     "tests/rehearsal/front_door/",
     "tests/rehearsal/permissions/",
 )

@@ -195,8 +195,8 @@ def _no_opinion(*_: Any) -> None:
 
 
 def _aws_policies(backend: IAMBackend) -> list[ManagedPolicy]:
-    """AWS's managed policies for a fresh IAM backend: of the older one, which is gone, with nothing attached. Nobody
-    can change more of them."""
+    """AWS's managed policies for a fresh IAM backend: of the older one, which is gone, with nothing attached. The
+    overlay lets nobody change more of them (iam_policies)."""
     policies = _parsed_aws_policies(backend.account_id, backend.region_name)
     for policy in policies.values():
         policy.attachment_count = 0

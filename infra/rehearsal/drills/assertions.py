@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Container, Mapping
+from typing import TYPE_CHECKING
 
+from mainstage.model_route import front_door_function_name
 from mainstage.prediction_queries import VIEW
 
 from infra.catalog import load_catalog
-from infra.layers.names import database_name
+from infra.layers.names import database_name, log_name
 from infra.predictions import athena
 from infra.registry.status import status
+from infra.rehearsal.cloud import functions
 from infra.rehearsal.cloud.overlay.firehose_delivery import flush
 from infra.rehearsal.drills.drill import DrillFailed
 from infra.rehearsal.drills.minute import SECONDS
 from infra.rehearsal.drills.stage import Stage
 from infra.rehearsal.drills.went import Went
 
+if TYPE_CHECKING:
+    from infra.rehearsal.cloud.cloud import Cloud
+
 RECORD_SECONDS = 60
 """How long a record may take to its table, in real time: it is put when the reply has gone."""
 SPOOLED_AFTER_SECONDS = 3
 """After that a record that is missing is in the spool, whose replay needs the cloud's minutes to pass."""
+SPOOL_MINUTES = 10
+"""So many at least, however few a busy machine comes to in that time: a replay that failed is repeated after three."""
 SIGMAS = 5
 """How far chance may carry a share before it counts as another share."""
 
@@ -116,16 +126,34 @@ def every_record_names_who_answered(stage: Stage) -> None:
         if each.by and each.by != each.told:
             raise DrillFailed(f"request {each.request_id}: version {each.by} answered, the header says {each.told}")
     by_request = {each.request_id: each.by for each in stage.answers if each.by}
-    began = time.monotonic()
+    route = log_name(stage.world.target.environment, stage.model)
+    began, passed = time.monotonic(), 0
     while missing := set(by_request) - _told_in_the_log(stage, by_request):
         waited = time.monotonic() - began
+        if waited > RECORD_SECONDS and passed >= SPOOL_MINUTES:
+            raise DrillFailed(
+                f"{len(missing)} of {len(by_request)} answered requests have no record: {min(missing)}, …; "
+                f"the front door told of them: {told_of_records(stage.world.cloud, route, missing)}"
+            )
         if waited > SPOOLED_AFTER_SECONDS:
             stage.world.cloud.clock.advance(SECONDS)
-        if waited > RECORD_SECONDS:
-            raise DrillFailed(
-                f"{len(missing)} of {len(by_request)} answered requests have no record: {min(missing)}, …"
-            )
+            passed += 1
         time.sleep(0.2)
+
+
+def told_of_records(cloud: Cloud, route_name: str, requests: Container[str]) -> str:
+    """What the front door has noted of these requests' records, and how often: "3 × record_lost (queue Throttling,
+    stream ReadTimeoutError)"."""
+    functions.flush(cloud)
+    told: Counter[str] = Counter()
+    pages = cloud.client("logs").get_paginator("filter_log_events")
+    for page in pages.paginate(logGroupName=f"/aws/lambda/{front_door_function_name(route_name)}"):
+        for event in page["events"]:
+            note = json.loads(event["message"]) if event["message"].startswith('{"event"') else {}
+            if str(note.get("request_id", "")) in requests:
+                errors = ", ".join(f"{name} {note[name]}" for name in sorted(set(note) - {"event", "request_id"}))
+                told[f"{note['event']} ({errors})"] += 1
+    return ", ".join(f"{count} × {what}" for what, count in told.most_common()) or "nothing"
 
 
 def _told_in_the_log(stage: Stage, by_request: Mapping[str, str]) -> set[str]:

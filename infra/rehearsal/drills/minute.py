@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from infra.front_door import PredictError
 from infra.layers.names import endpoint_name
 from infra.registry.status import guard_prefix
+from infra.rehearsal.cloud.overlay.alarm_store import alarms_of
 from infra.rehearsal.cloud.overlay.sagemaker_store import sagemaker_of
 from infra.rehearsal.drills.behaviour import REQUEST
 from infra.rehearsal.drills.timeline import Minute
@@ -131,10 +132,10 @@ def at_rest(endpoint: Mapping[str, Any]) -> bool:
 
 
 def guards(world: World, model: str) -> dict[str, str]:
-    """Guard -> its alarm's state."""
+    """Guard -> its alarm's state. Past the door, as `described`: whoever waits for an `up` looks all the time."""
     prefix = guard_prefix(endpoint_name(world.target.environment, model))
-    alarms = world.client("cloudwatch").describe_alarms(AlarmNamePrefix=prefix)["MetricAlarms"]
-    return {alarm["AlarmName"].removeprefix(prefix): alarm["StateValue"] for alarm in alarms}
+    alarms = alarms_of(world.cloud).of(world.cloud.region)
+    return {alarm.name.removeprefix(prefix): alarm.state for alarm in alarms if alarm.name.startswith(prefix)}
 
 
 def invocations(world: World, model: str, configuration: str, start: Any, end: Any) -> int:

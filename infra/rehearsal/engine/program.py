@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import gc
 import threading
 import traceback
 import warnings
@@ -98,10 +97,11 @@ def _configure(
 
 
 def _tidy_up(error: BaseException) -> None:
-    """Lets go of what a failed run left behind, now and in silence.
+    """Lets go of what a failed run left behind, in silence.
 
     The SDK makes coroutines that it awaits one after the other; when the first fails, Python would complain about the
-    others whenever it next collects garbage, in the middle of something else.
+    others whenever it next collects garbage, in the middle of something else. To collect it here would look through
+    everything that the process holds, which takes up to a second.
     """
     warnings.filterwarnings("ignore", r"coroutine '[\w.<>]+' was never awaited", RuntimeWarning)
     seen: set[int] = set()
@@ -112,7 +112,6 @@ def _tidy_up(error: BaseException) -> None:
             seen.add(id(link))
             traceback.clear_frames(link.__traceback__)
             chain += [link.__cause__, link.__context__]
-    gc.collect()
 
 
 def _drain(loop: asyncio.AbstractEventLoop) -> None:

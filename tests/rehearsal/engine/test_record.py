@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pulumi
@@ -76,6 +78,26 @@ def test_stack_outputs_are_what_a_reference_finds():
     assert result.secret_outputs == ("token",)
     missing = record(body, "models-dev", stack_outputs={})
     assert 'unknown stack "organization/mainstage/platform-dev"' in str(missing.error)
+
+
+FAILS = """
+import gc
+import pulumi
+from infra.rehearsal.engine import record
+
+def body():
+    other = pulumi.StackReference("organization/mainstage/platform-dev")
+    pulumi.export("vpc", other.require_output("vpc_id"))
+
+assert record(body, "models-dev", stack_outputs={}).error is not None
+gc.collect()
+"""
+
+
+def test_what_a_failed_program_leaves_behind_is_collected_in_silence():
+    """In a process of its own: pytest has its own say in what is warned of."""
+    done = subprocess.run([sys.executable, "-X", "dev", "-c", FAILS], capture_output=True, text=True, check=True)
+    assert "never awaited" not in done.stderr
 
 
 def test_answers_can_be_given():

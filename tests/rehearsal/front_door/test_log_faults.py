@@ -37,6 +37,7 @@ from infra.rehearsal.cloud import functions
 from infra.rehearsal.cloud.api import AwsError
 from infra.rehearsal.cloud.overlay.firehose_delivery import flush
 from infra.rehearsal.cloud.overlay.firehose_delivery import pids as firehose_pids
+from infra.rehearsal.drills.assertions import told_of_records
 
 
 @pytest.mark.parametrize("error", [DOWN, THROTTLED], ids=["down", "throttled"])
@@ -75,6 +76,10 @@ def test_with_the_spool_down_too_predictions_succeed_and_the_loss_is_counted(reh
     logged_once(rehearsed, others)
     assert not set(ids) & set(rehearsed.in_log())
     alarm.rings_for(3)
+    # A drill that misses records tells why.
+    lost = f"3 × record_lost (queue {DOWN.code}, stream {DOWN.code})"
+    assert told_of_records(rehearsed.cloud, LOG, {*ids, *others}) == lost
+    assert told_of_records(rehearsed.cloud, LOG, others) == "nothing"
 
 
 @contextmanager

@@ -113,6 +113,22 @@ def test_an_exception_is_in_the_log_and_not_in_the_answer(serve):
     assert host.alive
 
 
+def test_what_was_printed_before_an_answer_is_in_the_log(serve):
+    host = serve(
+        """
+        def model_fn(model_dir):
+            return None
+
+        def predict_fn(count, model):
+            print("\\n".join(f"line {number}" for number in range(int(count))), flush=True)
+            return count
+        """
+    )
+    for _ in range(20):
+        host.invoke(b"3000", content_type="application/json", accept="application/json")
+        assert host.log_lines()[-1] == "line 2999"
+
+
 def test_what_a_function_may_return(serve):
     host = serve(
         """

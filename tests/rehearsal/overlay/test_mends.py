@@ -235,3 +235,43 @@ def test_published_messages_are_kept(cloud):
     (message,) = cloud.messages
     assert (message.topic_arn, message.subject, message.message) == (topic, "s", "m")
     assert message.principal.endswith("user/rehearsal-operator")
+
+
+DOCUMENT = json.dumps({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}})
+
+
+@pytest.mark.parametrize(
+    ("operation", "params"),
+    [
+        ("create_policy_version", {"PolicyDocument": DOCUMENT, "SetAsDefault": True}),
+        ("set_default_policy_version", {"VersionId": "v1"}),
+        ("delete_policy_version", {"VersionId": "v1"}),
+        ("tag_policy", {"Tags": [{"Key": "team", "Value": "ml"}]}),
+        ("untag_policy", {"TagKeys": ["team"]}),
+        ("delete_policy", {}),
+    ],
+)
+def test_a_managed_policy_of_aws_cannot_be_changed(cloud, operation, params):
+    iam, arn = cloud.client("iam"), "arn:aws:iam::aws:policy/ReadOnlyAccess"
+
+    def seen():
+        policy, versions = iam.get_policy(PolicyArn=arn)["Policy"], iam.list_policy_versions(PolicyArn=arn)["Versions"]
+        return policy["DefaultVersionId"], policy.get("Tags"), [version["VersionId"] for version in versions]
+
+    before = seen()
+    assert code_of(getattr(iam, operation), PolicyArn=arn, **params) == "AccessDenied"
+    assert seen() == before
+
+
+def test_a_policy_of_the_account_is_changed_and_deleted(cloud):
+    iam = cloud.client("iam")
+    arn = iam.create_policy(PolicyName="own", PolicyDocument=DOCUMENT)["Policy"]["Arn"]
+    iam.create_policy_version(PolicyArn=arn, PolicyDocument=DOCUMENT, SetAsDefault=True)
+    iam.set_default_policy_version(PolicyArn=arn, VersionId="v1")
+    iam.delete_policy_version(PolicyArn=arn, VersionId="v2")
+    iam.tag_policy(PolicyArn=arn, Tags=[{"Key": "team", "Value": "ml"}, {"Key": "use", "Value": "test"}])
+    iam.untag_policy(PolicyArn=arn, TagKeys=["use"])
+    policy = iam.get_policy(PolicyArn=arn)["Policy"]
+    assert (policy["DefaultVersionId"], policy["Tags"]) == ("v1", [{"Key": "team", "Value": "ml"}])
+    iam.delete_policy(PolicyArn=arn)
+    assert code_of(iam.get_policy, PolicyArn=arn) == "NoSuchEntity"

@@ -33,6 +33,19 @@ def test_values_come_with_their_lines() -> None:
     assert dotted(("b", 1, "c")) == "b[1].c"
 
 
+def test_what_one_reader_does_with_its_data_no_other_one_sees() -> None:
+    text = "a: &one {b: [1]}\nc: *one\nc: 2\n"
+    first = reading(text)
+    told, lines = [str(problem) for problem in first.problems], dict(first.lines)
+    first.data["a"]["b"].append(2)
+    first.lines.clear()
+    first.problems.clear()
+    second = reading(text)
+    assert second.data == {"a": {"b": [1]}, "c": {"b": [1]}}
+    assert ([str(problem) for problem in second.problems], second.lines) == (told, lines)
+    assert "this key stands twice" in told[0]
+
+
 def test_words_of_yaml_1_1_are_text() -> None:
     document = reading("a: yes\nb: on\nc: 2024-01-01\nd: '5'\ne: 012\nf: 0x1f\ng: .inf\nh: 1e3\ni: 1_000\n")
     assert document.data == {

@@ -266,7 +266,10 @@ class ModelHost:
         return self._runtime
 
     def log_lines(self) -> list[str]:
-        """The container's last 5,000 lines."""
+        """The container's last 5,000 lines, with all that it has printed until now."""
+        process = self._process
+        if process is not None:
+            process.settle_log()
         return self._log.lines()
 
     def log_since(self, count: int) -> tuple[int, list[str]]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from infra.rehearsal.cloud.alarm_words import stamp
-from infra.rehearsal.cloud.api import Principal
+from infra.rehearsal.cloud.api import AwsError, Call, Principal
+from infra.rehearsal.cloud.door import UNPARSED
 
 if TYPE_CHECKING:
     from infra.rehearsal.cloud.cloud import Cloud
@@ -46,24 +47,23 @@ def run_action(cloud: Cloud, region: str, alarm: Mapping[str, Any], old_state: s
         context={"aws:SourceArn": alarm["AlarmArn"], "aws:SourceAccount": cloud.account_id},
     )
     subject = f'{alarm["StateValue"]}: "{alarm["AlarmName"]}" in {_REGION_NAMES.get(region, region)}'
-    sns = cloud.session(principal).client("sns", region_name=action.split(":")[3])
+    # A subject is at most 100 characters long (SNS API reference, Publish); alarm names may have 255.
+    asked = {"TopicArn": action, "Subject": subject[:100], "Message": message}
     try:
-        # A subject is at most 100 characters long (SNS API reference, Publish); alarm names may have 255.
-        sns.publish(TopicArn=action, Subject=subject[:100], Message=message)
-    except ClientError as refusal:
+        cloud.answer(Call(cloud, "sns", "Publish", asked, action.split(":")[3], principal, UNPARSED))
+    except AwsError as refusal:
         return Outcome(action, message, _worded(cloud, refusal, alarm["AlarmArn"], action))
     return Outcome(action, message)
 
 
-def _worded(cloud: Cloud, refusal: ClientError, alarm_arn: str, topic_arn: str) -> str:
+def _worded(cloud: Cloud, refusal: AwsError, alarm_arn: str, topic_arn: str) -> str:
     """The error as an alarm's history shows it (repost.aws, cloudwatch-receive-sns-for-alarm-trigger).
 
     A topic that is gone admits nobody any more; that it is gone is what a person must hear (SNS's own words; that
     CloudWatch shows them is unconfirmed).
     """
-    error = refusal.response["Error"]
-    if error["Code"] not in ("AuthorizationError", "AccessDenied", "AccessDeniedException"):
-        return error["Message"]
+    if refusal.code not in ("AuthorizationError", "AccessDenied", "AccessDeniedException"):
+        return refusal.message
     try:
         cloud.client("sns", topic_arn.split(":")[3]).get_topic_attributes(TopicArn=topic_arn)
     except ClientError as missing:

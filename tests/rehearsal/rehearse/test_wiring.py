@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from links import changed
 from served import Served
 
 ENDPOINT = "dev-iris"
@@ -71,15 +70,6 @@ def failure_of_release(served: Served, turn: str, model: dict[str, Any] | None =
     assert described["EndpointStatus"] == "InService"
     assert predict(served)["body"]["predictions"][0]["species"] == "setosa"
     return described["FailureReason"]
-
-
-@contextmanager
-def changed(change: Callable[[], object], restore: Callable[[], object]) -> Iterator[None]:
-    change()
-    try:
-        yield
-    finally:
-        restore()
 
 
 def copy_of_model(served: Served, **container: Any) -> dict[str, Any]:
