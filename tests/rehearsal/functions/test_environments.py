@@ -237,6 +237,52 @@ def test_init_that_takes_too_long_is_tried_again_within_the_functions_time_out(
     assert sum(line.endswith("Status: timeout") for line in bench.log_lines("never")) == 2
 
 
+@pytest.mark.parametrize("source", ["import time\ntime.sleep(30)", "import os\nos._exit(3)"])
+def test_how_init_went_reaches_the_log_also_when_it_was_shipped_just_before(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    end = host_module.Functions._end
+
+    def end_and_ship(host: host_module.Functions, *given: Any) -> None:
+        end(host, *given)
+        host._logs()  # what the shipper does a few times a second
+
+    monkeypatch.setattr(host_module.Functions, "_end", end_and_ship)
+    monkeypatch.setattr(host_module, "INIT_SECONDS", 0.3)
+    bench.deploy(source, Timeout=1)
+
+    assert bench.invoke({})[1] == "Unhandled"
+    lines = bench.log_lines()
+    assert [line.partition("\t")[2] for line in lines if line.startswith("INIT_REPORT")] == (
+        ["Phase: init\tStatus: timeout"] * 2 if "sleep" in source else ["Phase: init\tStatus: error"]
+    )
+
+
+def test_a_flush_ships_the_lines_of_an_environment_that_is_just_ending(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account, seen = host_module.Functions._account, list[str]()
+
+    def account_and_flush(host: host_module.Functions, *given: Any, **options: Any) -> None:
+        account(host, *given, **options)
+        seen.extend(bench.log_lines())
+
+    monkeypatch.setattr(host_module.Functions, "_account", account_and_flush)
+    bench.deploy("""
+        import os
+        def handler(event, context):
+            print("before the end", flush=True)
+            os._exit(3)
+    """)
+
+    assert bench.invoke({})[1] == "Unhandled"
+    eventually(lambda: seen)
+    assert [line for line in seen if line in ("before the end", "Runtime.ExitError")] == [
+        "before the end",
+        "Runtime.ExitError",
+    ]
+
+
 def test_busy_environments_are_not_shared_and_a_reservation_throttles(bench: Bench) -> None:
     bench.deploy("""
         import os, time

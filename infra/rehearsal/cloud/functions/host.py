@@ -146,10 +146,9 @@ class Functions:
 
     def lost_lines(self, name: str) -> int:
         """Log lines of a function that its role may not write."""
-        group_lines = self._lost[name]
         with self._lock:
-            pools = [pool for (_, owner, _), pool in self._pools.items() if owner == name]
-        return group_lines + sum(one.log.lost for pool in pools for one in pool.members() if one.log is not None)
+            running = [one.log for one in self._environments if one.deployment.name == name]
+        return self._lost[name] + sum(log.lost for log in running if log is not None)
 
     def forget(self, region: str, name: str, version: str | None = None) -> None:
         """Ends the environments of a function, or of one version, that has been deleted."""
@@ -298,10 +297,9 @@ class Functions:
         try:
             environment.wait_ready(seconds)
         except (InitFailed, InitTimedOut) as failure:
-            assert environment.log is not None
             status = "timeout" if isinstance(failure, InitTimedOut) else "error"
             ms = (time.perf_counter() - started) * 1000
-            environment.log.note(f"INIT_REPORT Init Duration: {ms:.2f} ms\tPhase: init\tStatus: {status}")
+            self._note(environment, f"INIT_REPORT Init Duration: {ms:.2f} ms\tPhase: init\tStatus: {status}")
             raise
         return environment
 
@@ -366,23 +364,33 @@ class Functions:
             ms = min(ms, deployment.timeout_seconds * 1000)
         with self._lock:
             busy = self._busy[deployment.region, deployment.name]
-        assert environment.log is not None
-        environment.log.note(
-            f"END RequestId: {invocation.request_id}", report_line(environment, invocation, ms, failed=failed)
+        self._note(
+            environment,
+            f"END RequestId: {invocation.request_id}",
+            report_line(environment, invocation, ms, failed=failed),
         )
         publish_invocation(self._cloud, deployment, invocation, busy, duration_ms=ms, failed=failed)
         self._leave(deployment)
         invocation.over.set()
 
-    def _logs(self) -> list[EnvironmentLog]:
-        """The logs of all environments; those that have ended for the last time."""
+    def _note(self, environment: Environment, *lines: str) -> None:
+        """Adds lines of Lambda itself. The log of an environment that has ended may have been shipped just before: it
+        is shipped again."""
+        assert environment.log is not None
+        environment.log.note(*lines)
         with self._lock:
-            pools = list(self._pools.values())
+            if environment not in self._environments:
+                self._ended_logs.append(environment.log)
+
+    def _logs(self) -> list[EnvironmentLog]:
+        """The logs of all environments. Those that have ended it ships itself."""
+        with self._lock:
+            running = [one.log for one in self._environments if one.log is not None]
             ended, self._ended_logs = self._ended_logs, []
         for log in ended:
             log.ship()
-            self._lost[log.group.removeprefix("/aws/lambda/")] += log.lost
-        return [one.log for pool in pools for one in pool.members() if one.log is not None]
+            self._lost[log.group.removeprefix("/aws/lambda/")] += log.take_lost()
+        return running
 
 
 def functions_of(cloud: Cloud) -> Functions:

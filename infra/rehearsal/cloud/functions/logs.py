@@ -151,6 +151,12 @@ class EnvironmentLog:
                     self.lost += len(batch)
                     log.debug("%s: %d log lines are lost: %s", self.group, len(batch), refusal)
 
+    def take_lost(self) -> int:
+        """The lines that were lost since this was asked last."""
+        with self._shipping:
+            lost, self.lost = self.lost, 0
+        return lost
+
     def _batch(self) -> list[dict[str, Any]]:
         events: list[dict[str, Any]] = []
         size = 0
