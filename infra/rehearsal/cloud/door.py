@@ -52,7 +52,7 @@ class Door:
         try:
             reading = wire.read(request)
         except wire.NotUnderstood as refusal:
-            self._note(started, refusal.service, refusal.operation, "", {}, refusal.error.code, "door")
+            self._note(started, refusal.service, refusal.operation, "", "", {}, refusal.error.code, "door")
             return replies.write_error(refusal.protocol, refusal.error, service=refusal.service, method=request.method)
         operation = reading.operation
         principal_arn, answered_by, outcome = "", "door", "ok"
@@ -85,7 +85,16 @@ class Door:
             outcome = "InternalFailure"
             text = f"{operation.service}.{operation.name} failed inside the emulated cloud ({answered_by}): {error!r}"
             response = self._refusal(operation, AwsError(outcome, text, 500), request)
-        self._note(started, operation.service, operation.name, principal_arn, reading.params, outcome, answered_by)
+        self._note(
+            started,
+            operation.service,
+            operation.name,
+            reading.scope.region,
+            principal_arn,
+            reading.params,
+            outcome,
+            answered_by,
+        )
         if request.method == "HEAD" and response.body:
             # HTTP has no body here. A client of this process must not see more than one over HTTP does.
             return HttpResponse(response.status, response.headers, b"")
@@ -110,7 +119,16 @@ class Door:
             outcome = error.code
             raise
         finally:
-            self._note(started, call.service, call.operation, call.principal.arn, call.params, outcome, answered_by)
+            self._note(
+                started,
+                call.service,
+                call.operation,
+                call.region,
+                call.principal.arn,
+                call.params,
+                outcome,
+                answered_by,
+            )
 
     def to_moto(self, call: Call) -> dict[str, Any]:
         """moto's answer to a call, parsed. Raises AwsError when moto answers an error.
@@ -181,6 +199,7 @@ class Door:
         started: float,
         service: str,
         operation: str,
+        region: str,
         principal_arn: str,
         params: dict[str, Any],
         outcome: str,
@@ -191,6 +210,7 @@ class Door:
                 time=self._cloud.clock.now(),
                 service=service,
                 operation=operation,
+                region=region,
                 principal=principal_arn,
                 params=journal.identifiers(params),
                 outcome=outcome,

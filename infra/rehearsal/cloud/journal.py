@@ -23,6 +23,8 @@ class Entry:
     time: datetime
     service: str
     operation: str
+    region: str
+    """Empty when the request could not be read."""
     principal: str
     """ARN of the caller; empty when the caller was never known."""
     params: Mapping[str, str]

@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 import pytest
 from log_drills import (
+    CALM_SECONDS,
     DOWN,
     FRONT_DOOR,
     GONE,
@@ -31,6 +32,7 @@ from log_drills import (
     planted,
     rejected,
 )
+from mainstage._log_spool import RECEIVES
 from rehearsed import LOG, ROW, Rehearsed, kill_9, until
 
 from infra.rehearsal.cloud import functions
@@ -53,6 +55,40 @@ def test_while_firehose_refuses_records_wait_in_the_spool(rehearsed: Rehearsed, 
     told = ", ".join(f"'{each}'" for each in ids)
     rows = rehearsed.sql(f"SELECT DISTINCT replayed FROM predictions WHERE request_id IN ({told})")
     assert rows == [{"replayed": True}]
+
+
+def test_what_became_a_dead_letter_in_an_outage_is_logged_after_the_runbook(rehearsed: Rehearsed) -> None:
+    sqs, dead_arn = rehearsed.client("sqs"), f"arn:aws:sqs:eu-west-1:111111111111:{LOG}-spool-dead"
+    dead_url = sqs.get_queue_url(QueueName=f"{LOG}-spool-dead")["QueueUrl"]
+
+    def dead() -> int:
+        asked = sqs.get_queue_attributes(QueueUrl=dead_url, AttributeNames=["ApproximateNumberOfMessages"])
+        return int(asked["Attributes"]["ApproximateNumberOfMessages"])
+
+    def alarm() -> str:
+        named = [f"{LOG}-log-spool-dead"]
+        return rehearsed.client("cloudwatch").describe_alarms(AlarmNames=named)["MetricAlarms"][0]["StateValue"]
+
+    failed = rehearsed.log_metric("ReplayFailed")
+    with planted(rehearsed, "firehose", "*", DOWN):
+        ids = rehearsed.served(2)
+        for tries in range(1, RECEIVES + 1):
+            wanted = failed + 2 * tries
+            until(lambda wanted=wanted: rehearsed.log_metric("ReplayFailed") >= wanted or None, "replays in vain")
+            rehearsed.cloud.clock.advance(SPOOL_SECONDS)
+        until(lambda: dead() == 2 or None, "both among the dead letters")
+    rehearsed.cloud.clock.advance(CALM_SECONDS)
+    assert alarm() == "ALARM"
+    assert not set(ids) & set(rehearsed.in_log())
+
+    # docs/runbooks/log-spool-dead.md
+    sqs.start_message_move_task(SourceArn=dead_arn)
+    logged_once(rehearsed, ids)
+
+    [task] = sqs.list_message_move_tasks(SourceArn=dead_arn)["Results"]
+    assert (task["Status"], task["ApproximateNumberOfMessagesMoved"], dead()) == ("COMPLETED", 2, 0)
+    rehearsed.cloud.clock.advance(CALM_SECONDS)
+    assert alarm() == "OK"
 
 
 def test_a_stream_that_is_gone_for_a_while_in_the_middle_of_traffic(rehearsed: Rehearsed) -> None:

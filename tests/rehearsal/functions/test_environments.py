@@ -283,6 +283,24 @@ def test_a_flush_ships_the_lines_of_an_environment_that_is_just_ending(
     ]
 
 
+def test_the_account_tells_its_limits_and_what_is_left_unreserved(bench: Bench) -> None:
+    bench.deploy("def handler(event, context):\n    return 1")
+    bench.deploy("def handler(event, context):\n    return 2", "g")
+    bench.lambdas.put_function_concurrency(FunctionName="g", ReservedConcurrentExecutions=50)
+
+    settings = bench.lambdas.get_account_settings()
+
+    assert settings["AccountLimit"] == {
+        "TotalCodeSize": 80_530_636_800,
+        "CodeSizeUnzipped": 262_144_000,
+        "CodeSizeZipped": 52_428_800,
+        "ConcurrentExecutions": 1000,
+        "UnreservedConcurrentExecutions": 950,
+    }
+    sizes = [bench.lambdas.get_function(FunctionName=name)["Configuration"]["CodeSize"] for name in ("f", "g")]
+    assert settings["AccountUsage"] == {"TotalCodeSize": sum(sizes), "FunctionCount": 2}
+
+
 def test_busy_environments_are_not_shared_and_a_reservation_throttles(bench: Bench) -> None:
     bench.deploy("""
         import os, time

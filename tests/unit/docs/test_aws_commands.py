@@ -15,6 +15,8 @@ import botocore.session
 import pytest
 from botocore import xform_name
 
+from infra.rehearsal.cloud.cloud import Cloud
+
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md"), *(ROOT / "examples").rglob("*.md")])
 
@@ -76,6 +78,16 @@ def problem(line: str) -> str:
     return f"aws {service} {command} has no --{unknown[0]} in both versions" if unknown else ""
 
 
+def called(line: str) -> tuple[str, str] | None:
+    """The service and the operation that a command line calls; None for one that calls none by name."""
+    words = line.split()
+    service = {"s3api": "s3"}.get(words[1], words[1])
+    if line.startswith(tuple(f"aws {each}" for each in _OWN)) or words[2] not in operations(service):
+        return None
+    names: Any = botocore.session.get_session().get_service_model(service).operation_names
+    return service, next(name for name in names if xform_name(name, "-") == words[2])
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_command_works_in_both_versions(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
@@ -83,6 +95,13 @@ def test_every_command_works_in_both_versions(page: Path) -> None:
     if "need version 2 of the AWS CLI" in text:
         found = {line: why for line, why in found.items() if not line.startswith("aws sso login")}
     assert found == {}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_can_be_tried_offline(page: Path, cloud: Cloud) -> None:
+    """What a runbook tells at three in the morning can be practised in a rehearsal before."""
+    asked = {call for line in commands(page.read_text(encoding="utf-8")) if (call := called(line))}
+    assert {call for call in asked if cloud.carried_by(*call) is None} == set()
 
 
 def test_there_are_commands() -> None:
@@ -107,6 +126,12 @@ def test_there_are_commands() -> None:
 )
 def test_what_only_one_version_has_is_found(line: str, why: str) -> None:
     assert problem(line) == why
+
+
+def test_the_call_of_a_command() -> None:
+    assert called("aws s3api put-object --bucket B") == ("s3", "PutObject")
+    assert called("aws s3 rm s3://B --recursive") is None
+    assert called("aws sagemaker wait endpoint-deleted --endpoint-name A") is None
 
 
 def test_a_command_is_found_where_it_stands() -> None:

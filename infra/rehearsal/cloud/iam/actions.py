@@ -12,7 +12,7 @@ from infra.rehearsal.cloud.api import Call
 from infra.rehearsal.cloud.iam import s3_actions
 from infra.rehearsal.cloud.iam.keys import key_arn, key_of_ciphertext
 from infra.rehearsal.cloud.iam.need import Need
-from infra.rehearsal.cloud.iam.service_actions import BY_OPERATION, BY_SERVICE, SPECIAL
+from infra.rehearsal.cloud.iam.service_actions import BY_OPERATION, BY_SERVICE, SPECIAL, message_move
 
 _PREFIXES = {
     "amp": "aps",
@@ -99,6 +99,8 @@ def _own(call: Call) -> list[Need]:
         return special(call)
     if (call.service, call.operation) == ("kms", "ReEncrypt"):
         return _re_encrypt(call)
+    if call.service == "sqs" and "MessageMoveTask" in call.operation:
+        return message_move(call)
     name = _ACTIONS.get((call.service, call.operation), call.operation)
     action = f"{prefix_of(call.service)}:{name}"
     resources = BY_OPERATION.get((call.service, call.operation)) or BY_SERVICE.get(call.service)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from infra.rehearsal.cloud.api import AwsError, Call
+
+T = TypeVar("T")
 
 
 def partition_of(region: str) -> str:
@@ -38,8 +40,8 @@ def stable_uuid(*parts: object) -> str:
 
 
 def page(
-    items: Sequence[dict[str, Any]], token: str | None, limit: int, *, error: str = "ValidationException"
-) -> tuple[list[dict[str, Any]], str | None]:
+    items: Sequence[T], token: str | None, limit: int, *, error: str = "ValidationException"
+) -> tuple[list[T], str | None]:
     """One page of a list and the token of the next one. The token is the position of the page's first item."""
     if token and not token.isdecimal():
         raise AwsError(error, "Invalid pagination token.")

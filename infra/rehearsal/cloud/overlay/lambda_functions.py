@@ -15,7 +15,7 @@ from moto.awslambda.utils import get_backend
 from moto.s3.models import s3_backends
 
 from infra.rehearsal.cloud.api import AwsError, Call
-from infra.rehearsal.cloud.functions.deployment import check_zip
+from infra.rehearsal.cloud.functions.deployment import MOST_UNZIPPED_BYTES, check_zip
 from infra.rehearsal.cloud.functions.host import ACCOUNT_CONCURRENCY, functions_of
 from infra.rehearsal.cloud.overlay import after, before, handler
 from infra.rehearsal.cloud.overlay.lambda_settings import forget_settings, settings_of
@@ -23,6 +23,8 @@ from infra.rehearsal.cloud.overlay.lambda_settings import forget_settings, setti
 LEAST_UNRESERVED = 100
 """What an account must leave to functions without a reservation (developer guide, "Configuring reserved
 concurrency")."""
+TOTAL_CODE_BYTES, ZIPPED_BYTES = 75 * 1024**3, 50 * 1024**2
+"""An account's code storage, and a package that is uploaded directly (developer guide, "Lambda quotas")."""
 _UNCARRIED = ("DurableConfig", "TenancyConfig", "CapacityProviderConfig", "FileSystemConfigs", "CodeSigningConfigArn")
 
 
@@ -182,17 +184,40 @@ def got(call: Call, output: dict[str, Any]) -> dict[str, Any]:
 def reservation(call: Call) -> None:
     """The account must keep 100 executions unreserved."""
     asked = call.params["ReservedConcurrentExecutions"]
-    name = function_named(call).function_name
-    others = sum(
-        int(other.reserved_concurrency)
-        for other in get_backend(call.account_id, call.region).list_functions()
-        if other.reserved_concurrency is not None and other.function_name != name
-    )
+    others = _reserved(call, but=function_named(call).function_name)
     if ACCOUNT_CONCURRENCY - others - asked < LEAST_UNRESERVED:
         raise _invalid(
             "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution"
             f" below its minimum value of [{LEAST_UNRESERVED}]."
         )
+
+
+def _reserved(call: Call, *, but: str = "") -> int:
+    """What the region's functions have reserved, all or all but one."""
+    return sum(
+        int(function.reserved_concurrency)
+        for function in get_backend(call.account_id, call.region).list_functions()
+        if function.reserved_concurrency is not None and function.function_name != but
+    )
+
+
+@handler("lambda", "GetAccountSettings")
+def account(call: Call) -> dict[str, Any]:
+    """The limits of an account that has asked for nothing (developer guide, "Lambda quotas"), and what is used."""
+    functions = get_backend(call.account_id, call.region).list_functions()
+    return {
+        "AccountLimit": {
+            "TotalCodeSize": TOTAL_CODE_BYTES,
+            "CodeSizeUnzipped": MOST_UNZIPPED_BYTES,
+            "CodeSizeZipped": ZIPPED_BYTES,
+            "ConcurrentExecutions": ACCOUNT_CONCURRENCY,
+            "UnreservedConcurrentExecutions": ACCOUNT_CONCURRENCY - _reserved(call),
+        },
+        "AccountUsage": {
+            "TotalCodeSize": sum(function.code_size for function in functions),
+            "FunctionCount": len({function.function_name for function in functions}),
+        },
+    }
 
 
 @handler("lambda", "GetFunctionConcurrency")

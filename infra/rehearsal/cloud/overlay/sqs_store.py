@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from unittest import mock
+from weakref import WeakKeyDictionary
 
 from moto.sqs import models
 from moto.sqs.models import sqs_backends
@@ -37,10 +38,12 @@ class Queues:
         self._patches.enter_context(mock.patch.object(models, "unix_time_millis", self._millis))
         # Topics and rules put messages into moto's queues without passing the door.
         added = models.Queue.add_message
+        self._been_in: WeakKeyDictionary[models.Message, list[str]] = WeakKeyDictionary()
 
         def add_message(queue: models.Queue, message: models.Message) -> None:
             with self.changed:
                 added(queue, message)
+                self._been_in.setdefault(message, []).append(queue.queue_arn)
                 self.changed.notify_all()
 
         self._patches.enter_context(mock.patch.object(models.Queue, "add_message", add_message))
@@ -63,6 +66,18 @@ class Queues:
     def queue(self, region: str, name: str) -> Any | None:
         """moto's queue."""
         return sqs_backends[self._cloud.account_id][region].queues.get(name)
+
+    def all(self, region: str) -> list[Any]:
+        """moto's queues of a region."""
+        return list(sqs_backends[self._cloud.account_id][region].queues.values())
+
+    def came_from(self, region: str, name: str, message_id: str) -> str | None:
+        """ARN of the queue whose redrive policy has moved this message into the queue; None for one sent to it."""
+        with self.changed:
+            queue = self.queue(region, name)
+            message = next((one for one in queue._messages if one.id == message_id), None) if queue else None
+            been_in = self._been_in.get(message, []) if message is not None else []
+        return been_in[-2] if len(been_in) > 1 else None
 
     def count(self, region: str, name: str, metric: str, value: float, *, unit: str = "Count", times: int = 1) -> None:
         """Publishes one of the queue's own metrics."""
