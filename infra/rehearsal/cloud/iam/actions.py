@@ -11,8 +11,9 @@ from typing import Any
 from infra.rehearsal.cloud.api import Call
 from infra.rehearsal.cloud.iam import s3_actions
 from infra.rehearsal.cloud.iam.keys import key_arn, key_of_ciphertext
+from infra.rehearsal.cloud.iam.message_moves import message_move
 from infra.rehearsal.cloud.iam.need import Need
-from infra.rehearsal.cloud.iam.service_actions import BY_OPERATION, BY_SERVICE, SPECIAL, message_move
+from infra.rehearsal.cloud.iam.service_actions import BY_OPERATION, BY_SERVICE, SPECIAL
 
 _PREFIXES = {
     "amp": "aps",

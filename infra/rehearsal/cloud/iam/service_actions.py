@@ -6,8 +6,6 @@ apart here need `<prefix>:<Operation>` on `*`.
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Callable, Mapping, Sequence
 
 from infra.rehearsal.cloud.api import Call
@@ -112,24 +110,6 @@ def _sns(call: Call) -> Sequence[str]:
 def _sqs(call: Call) -> Sequence[str]:
     name = call.params.get("QueueName") or str(call.params.get("QueueUrl", "")).rpartition("/")[2]
     return [arn(call, "sqs", name)] if name else []
-
-
-def message_move(call: Call) -> list[Need]:
-    """SQS Developer Guide, "Troubleshoot dead-letter queue redrive issues". That the destination is asked about when a
-    redrive begins, rather than at its first message, is unconfirmed."""
-    params = call.params
-    dead = params.get("SourceArn") or _moved_from(params.get("TaskHandle", "")) or "*"
-    moving = () if call.operation == "ListMessageMoveTasks" else ("ReceiveMessage", "DeleteMessage")
-    needs = [Need(f"sqs:{name}", dead) for name in (call.operation, *moving, "GetQueueAttributes")]
-    return [*needs, *([Need("sqs:SendMessage", params["DestinationArn"])] if "DestinationArn" in params else [])]
-
-
-def _moved_from(handle: str) -> str:
-    """The dead-letter queue's ARN in a task's handle."""
-    try:
-        return str(json.loads(base64.b64decode(handle, validate=True))["sourceArn"])
-    except (ValueError, KeyError, TypeError):
-        return ""
 
 
 def _ecr(call: Call) -> Sequence[str]:
