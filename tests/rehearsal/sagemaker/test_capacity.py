@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from contextlib import suppress
 
 import pytest
+from botocore.exceptions import ClientError
+
+from infra.rehearsal.cloud.overlay import endpoint_deployment
+from infra.rehearsal.cloud.overlay.sagemaker_store import sagemaker_of
 
 TYPE = "ml.m5.large"
 
@@ -29,7 +35,10 @@ def refusal(quota, used, delta):
 
 def started(stage, config="c2", **options):
     stage.sagemaker.update_endpoint(EndpointName="e", EndpointConfigName=config, **options)
-    time.sleep(0.2)
+    deadline = time.monotonic() + 60
+    while not sagemaker_of(stage.cloud).watches.every():
+        assert time.monotonic() < deadline, "nothing waits for instances"
+        time.sleep(0.005)
     return stage.sagemaker.describe_endpoint(EndpointName="e")
 
 
@@ -48,6 +57,42 @@ def test_both_fleets_count_in_an_update(up, refused):
     assert up.settled()["EndpointConfigName"] == "c"
     up.cloud.capacity.limit(TYPE, 4)
     assert up.update("c2")["EndpointConfigName"] == "c2"
+
+
+def test_two_calls_at_once_neither_wait_for_each_other_nor_share_the_last_instances(up, monkeypatch):
+    """One updates an endpoint while another is made: the quota has each look at what the other one holds."""
+    up.endpoint()
+    up.cloud.capacity.limit(TYPE, 5)
+    sagemaker, both, codes = sagemaker_of(up.cloud), threading.Barrier(2), []
+    live_endpoints = sagemaker.live_endpoints
+
+    def looks():
+        with suppress(threading.BrokenBarrierError):  # the other one waits for this one to end
+            both.wait(0.3)
+        return live_endpoints()
+
+    def begun(_, endpoint, config, *__):
+        each = config["ProductionVariants"][0]
+        endpoint.pending = {
+            "ProductionVariants": [{"InstanceType": TYPE, "DesiredInstanceCount": each["InitialInstanceCount"]}]
+        }
+
+    def ask(method, name):
+        try:
+            method(EndpointName=name, EndpointConfigName="c2")
+            codes.append("")
+        except ClientError as refusal:
+            codes.append(refusal.response["Error"]["Code"])
+
+    monkeypatch.setattr(sagemaker, "live_endpoints", looks)
+    monkeypatch.setattr(endpoint_deployment, "deploy", begun)
+    asked = ((up.sagemaker.update_endpoint, "e"), (up.sagemaker.create_endpoint, "e2"))
+    threads = [threading.Thread(target=ask, args=each, daemon=True) for each in asked]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(10)
+    assert sorted(codes) == ["", "ResourceLimitExceeded"]
 
 
 def test_a_rolling_update_needs_a_batch_only(up):

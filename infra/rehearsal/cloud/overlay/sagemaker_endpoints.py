@@ -76,7 +76,8 @@ def update_endpoint(call: Call) -> dict[str, Any]:
     sagemaker, asked = sagemaker_of(call.cloud), call.params
     endpoint = endpoint_named(call)
     config = config_named(call, asked["EndpointConfigName"])
-    with endpoint.lock:
+    # The quota looks at every endpoint: one call at a time, or two would wait for each other's endpoint for ever.
+    with sagemaker.lock, endpoint.lock:
         _check_idle(endpoint)
         _check_scaled_types(call, endpoint, config)
         deployment_config = asked.get("DeploymentConfig")
