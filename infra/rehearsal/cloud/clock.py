@@ -86,7 +86,7 @@ class Clock:
                 self._changes.append((datetime.now(UTC), offset))
 
     def reset(self) -> None:
-        """Back to real time."""
-        with self._lock:
+        """Back to real time, after an advance that is under way."""
+        with self._advancing, self._lock:
             self._offset = timedelta()
             self._changes.clear()

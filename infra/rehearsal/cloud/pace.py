@@ -32,6 +32,8 @@ class Pace:
         self._first = self._minute_seconds = minute_seconds
         self._changed = threading.Condition()
         self._waiting: set[object] = set()
+        self._moving = False
+        """Whether a minute passes now."""
         self._closed = False
         self._thread: threading.Thread | None = None
 
@@ -65,11 +67,12 @@ class Pace:
             self._changed.notify_all()
 
     def reset(self) -> None:
-        """The pace that it began with; nothing waits."""
+        """The pace that it began with; nothing waits, and no minute passes any more."""
         with self._changed:
             self._minute_seconds = self._first
             self._waiting.clear()
             self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._moving or self._thread is threading.current_thread())
 
     def close(self) -> None:
         with self._changed:
@@ -89,11 +92,17 @@ class Pace:
     def _next_minute(self) -> bool:
         """Waits until the clock has to move; False at the end."""
         with self._changed:
-            while not self._closed:
-                seconds = self._minute_seconds
-                if not self._waiting or seconds is None:
-                    self._changed.wait()
-                elif not self._changed.wait_for(lambda: self._closed or not self._waiting, seconds):
-                    # A pace that was changed meanwhile holds from the next minute on.
-                    return self._minute_seconds is not None or self._next_minute()
-            return False
+            self._moving = False
+            self._changed.notify_all()
+            self._moving = self._wait_for_minute()
+            return self._moving
+
+    def _wait_for_minute(self) -> bool:
+        while not self._closed:
+            seconds = self._minute_seconds
+            if not self._waiting or seconds is None:
+                self._changed.wait()
+            elif not self._changed.wait_for(lambda: self._closed or not self._waiting, seconds):
+                # A pace that was changed meanwhile holds from the next minute on.
+                return self._minute_seconds is not None or self._wait_for_minute()
+        return False

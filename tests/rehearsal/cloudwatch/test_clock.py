@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -85,3 +86,29 @@ def test_a_moment_of_real_time_keeps_the_offset_of_its_time():
     assert [shift.total_seconds() for shift in shifts] == [0, 60, 3660, 3660]
     clock.reset()
     assert clock.from_real(third) == third
+
+
+def test_a_reset_is_not_undone_by_an_advance_that_is_under_way():
+    """Another thread's, as the pace has one."""
+    clock = Clock()
+    bell, rings, may_end = Bell(clock, 60), threading.Event(), threading.Event()
+
+    class Slow(Bell):
+        def run_due(self, now):
+            rings.set()
+            may_end.wait(10)
+            super().run_due(now)
+
+    clock.add_timer(Slow(clock, 60))
+    clock.add_timer(bell)
+    advance = threading.Thread(target=clock.advance, args=(600,))
+    advance.start()
+    assert rings.wait(10)
+    reset = threading.Thread(target=clock.reset)
+    reset.start()
+    reset.join(0.1)
+    may_end.set()
+    for each in (advance, reset):
+        each.join(10)
+    assert bell.rung
+    assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=1)
