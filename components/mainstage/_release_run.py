@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Optional
 
 from mainstage_runtime import release_history as history
-from mainstage_runtime.release_history import ReleaseEvent, ReleaseHistory, error_code, moment
+from mainstage_runtime.release_history import ReleaseEvent, ReleaseHistory, error_code, moment, moment_after
 from mainstage_runtime.release_live import Guard, Live, fired, read_guards, read_live, requests_by_minute
 
 from ._release_access import Session, Unknown, said, signed_in
@@ -59,6 +60,7 @@ class ReleaseRun:
         self._session, self._sleep, self._clock = session, sleep, clock
         self._watched_from: dict[str, Any] = {}
         self._began: Optional[Live] = None
+        self._started: list[ReleaseEvent] = []
         self._lifted: Optional[Lifted] = None
 
     @property
@@ -94,7 +96,7 @@ class ReleaseRun:
         events = self._settled(aws, aws.history.events(), live, guards)
         found = refusals(plan, live, events, guards, sent_alarms(new))
         if any(refusal.rule == UNASKED for refusal in found) and not told_unasked(events, live.configuration):
-            aws.history.add(unasked_event(plan, live, by=aws.caller, at=moment()))
+            aws.history.add(unasked_event(plan, live, by=aws.caller, at=moment_after(events)))
         if not found:
             guards = self._out_of_alarm(aws, guards)
             found = alarmed(guards)
@@ -102,18 +104,19 @@ class ReleaseRun:
             raise ReleaseError(told_refused(plan, found))
         self._began = live
         self._watched_from = {guard.name: guard.since for guard in guards}
-        aws.history.add(
-            ReleaseEvent(
-                at=moment(),
-                kind=history.STARTED,
-                endpoint=plan.endpoint,
-                model=plan.model,
-                configuration=plan.configuration,
-                version=plan.version,
-                serves=live.configuration,
-                by=aws.caller,
-            )
+        started = ReleaseEvent(
+            at=moment_after(events),
+            kind=history.STARTED,
+            endpoint=plan.endpoint,
+            model=plan.model,
+            configuration=plan.configuration,
+            version=plan.version,
+            serves=live.configuration,
+            by=aws.caller,
+            modified=moment(live.modified),
         )
+        aws.history.add(started)
+        self._started = [started]
         self._lifted = lift(aws.scaling, aws.sagemaker, plan, live.configuration)
 
     def _settled(
@@ -126,8 +129,8 @@ class ReleaseRun:
         if live.configuration == last.configuration:
             kind, alarm, reason = history.RELEASED, None, "found in service; its own run did not see its end"
         else:
-            since = self._created(aws, last.configuration)
-            if since is None or live.modified < since:
+            since = self._tried_since(aws, events, last.configuration)
+            if since is None or moment(live.modified) <= moment(since):
                 return events  # it was never sent
             watched = {guard.name: since for guard in guards}
             alarm = fired(aws.cloudwatch, guards, after=watched, until=live.modified, told=live.failure_reason)
@@ -136,7 +139,7 @@ class ReleaseRun:
             kind = history.FAILED if alarm is None else history.TAKEN_BACK
             reason = live.failure_reason or "found taken back; its own run did not see its end"
         event = ReleaseEvent(
-            at=moment(),
+            at=moment_after(events),
             kind=kind,
             endpoint=last.endpoint,
             model=last.model,
@@ -150,14 +153,18 @@ class ReleaseRun:
         aws.history.add(event)
         return [*events, event]
 
-    def _created(self, aws: _Aws, configuration: str) -> Any:
-        """When a configuration was made, by AWS's clock; None when it is gone."""
+    def _tried_since(self, aws: _Aws, events: Sequence[ReleaseEvent], configuration: str) -> Optional[datetime]:
+        """A moment before which a configuration's last release was not sent, by AWS's clock; None when it is gone."""
         try:
-            return aws.sagemaker.describe_endpoint_config(EndpointConfigName=configuration)["CreationTime"]
+            created = aws.sagemaker.describe_endpoint_config(EndpointConfigName=configuration)["CreationTime"]
         except Exception as error:
             if error_code(error) == "ValidationException":
                 return None
             raise
+        starts = [each for each in events if each.kind == history.STARTED and each.configuration == configuration]
+        noted = starts[-1].modified if starts else None
+        # One that was kept is old: what became of other releases since is not its end.
+        return created if noted is None else max(created, datetime.fromisoformat(noted))
 
     def _out_of_alarm(self, aws: _Aws, guards: list[Guard]) -> list[Guard]:
         deadline, pauses = self._clock() + ALARM_WAIT_SECONDS, _Pauses(self._sleep)
@@ -187,7 +194,7 @@ class ReleaseRun:
             raise ReleaseError(self._unknown_told(bucket, said(error))) from error
         message = told(plan, verdict, removed=removed)
         try:
-            aws.history.add(verdict_event(plan, verdict, by=aws.caller, at=moment()))
+            aws.history.add(verdict_event(plan, verdict, by=aws.caller, at=moment_after(self._started)))
         except Exception as error:
             lost.append(f"the history could not be written: {said(error)}")
         if not verdict.good:
@@ -213,7 +220,9 @@ class ReleaseRun:
         plan, alarm, minutes, sent = self._plan, None, [], True
         if live is not None:
             began = self._began.modified if self._began is not None else live.created
-            sent = first or not provider_error or live.modified > began
+            # One that is there already was not made: whatever it serves, this release was not sent.
+            there_before = "already exist" in provider_error
+            sent = not there_before if first else not provider_error or live.modified > began
             guards = read_guards(aws.cloudwatch, plan.alarms)
             watched = {guard.name: self._watched_from.get(guard.name, began) for guard in guards}
             if sent and not first and live.configuration != plan.configuration:
@@ -273,7 +282,7 @@ class ReleaseRun:
         try:
             aws = self._connect(bucket)
             verdict = Verdict(kind=history.UNKNOWN, serves=None, reason=why)
-            aws.history.add(verdict_event(plan, verdict, by=aws.caller, at=moment()))
+            aws.history.add(verdict_event(plan, verdict, by=aws.caller, at=moment_after(self._started)))
         except Exception:  # the cause is told already
             pass
         lines = [unknown(plan, why)]

@@ -2,7 +2,8 @@
 
 `s3://<registry bucket>/releases/<endpoint>/<UTC time to a millisecond>-<id>.json`, encrypted as the bucket is. Events
 are never changed. They are listed in the order of their keys and folded by the pure functions below. Their times are
-those of whoever wrote them: they order and are shown, and are never held against AWS's own times.
+those of whoever wrote them: they order and are shown, and are never held against AWS's own times. Clocks differ, so who
+writes because of what is written writes after it (`moment_after`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 HISTORY_PREFIX = "releases/"
@@ -87,6 +88,8 @@ class ReleaseEvent:
     alarm: AlarmSeen | None = None
     requests: int | None = None
     """Requests that the new fleet answered; None: not counted."""
+    modified: str | None = None
+    """When AWS had last changed the endpoint before the update was sent, by AWS's own clock; None: not noted."""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -97,6 +100,13 @@ def moment(at: datetime | None = None) -> str:
     """A moment as events write it. Omitted: now."""
     text = (datetime.now(UTC) if at is None else at.astimezone(UTC)).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
+
+
+def moment_after(events: Iterable[ReleaseEvent]) -> str:
+    """Now, for an event that has to be read after these; a millisecond after the newest where that writer's clock was
+    ahead."""
+    now, newest = moment(), max((event.at for event in events), default="")
+    return now if now > newest else moment(datetime.fromisoformat(newest) + timedelta(milliseconds=1))
 
 
 def event_text(event: ReleaseEvent) -> str:

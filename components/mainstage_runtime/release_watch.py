@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mainstage_runtime import clients, emf
-from mainstage_runtime.release_history import ReleaseHistory, error_code, moment
+from mainstage_runtime.release_history import ReleaseHistory, error_code, moment, moment_after
 from mainstage_runtime.release_live import Live, fired, read_guards, read_live
 from mainstage_runtime.watch_decision import (
     BROKEN,
@@ -104,7 +104,8 @@ class ReleaseWatch:
         # The endpoint first: what serves now was asked for before now, so that the history read after has it.
         live = read_live(self.sagemaker, told.endpoint)
         written = notes.names()
-        decision = decide(told, live, kept.events(), written)
+        events = kept.events()
+        decision = decide(told, live, events, written)
         for note in decision.notes:
             since = live.pending_since if live is not None and note.startswith("seen-") else None
             notes.add(note, event=told.id, **({} if since is None else {"since": moment(since)}))
@@ -113,7 +114,7 @@ class ReleaseWatch:
             return {"told": None}
         asks = incident.known is None and incident.what not in (BROKEN, RELEASED, UNASKED)
         cause = self._cause(notes, incident, told, live) if asks else Cause()
-        recorded = event_of(incident, told, live, self.where, cause, moment())
+        recorded = event_of(incident, told, live, self.where, cause, moment_after(events))
         if incident.known is None:
             kept.add(recorded, id=incident.name)
         if incident.pages:

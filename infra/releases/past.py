@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 from mainstage_runtime.release_history import (
     RETRY,
@@ -13,7 +12,7 @@ from mainstage_runtime.release_history import (
     ReleaseHistory,
     blocked,
     expected_configurations,
-    moment,
+    moment_after,
 )
 
 from infra.layers.names import endpoint_name
@@ -65,7 +64,7 @@ def retry(target: Target, model: str, version: int, reason: str) -> tuple[Releas
         )
     by = caller(target)
     event = ReleaseEvent(
-        at=moment(),
+        at=moment_after(events),
         kind=RETRY,
         endpoint=endpoint_name(target.environment, model),
         model=model,
@@ -77,16 +76,15 @@ def retry(target: Target, model: str, version: int, reason: str) -> tuple[Releas
     )
     if unasked and found is not None and not _told(events, found.configuration):
         # A retry accepts what the history tells as unasked.
-        history.add(
-            replace(
-                event,
-                kind=UNASKED,
-                configuration=found.configuration,
-                version=found.version,
-                reason="found by mainstage model retry",
-            )
+        told = replace(
+            event,
+            kind=UNASKED,
+            configuration=found.configuration,
+            version=found.version,
+            reason="found by mainstage model retry",
         )
-        event = replace(event, at=moment(datetime.now(UTC) + timedelta(milliseconds=1)))  # it comes after
+        history.add(told)
+        event = replace(event, at=moment_after([told]))
     history.add(event)
     return event, True
 

@@ -17,6 +17,8 @@ from mainstage_runtime.release_history import (
     blocked,
     event_from,
     expected_configurations,
+    moment,
+    moment_after,
 )
 
 from infra.rehearsal.cloud.cloud import Cloud
@@ -53,6 +55,15 @@ def test_events_come_back_in_order_and_whole(kept: ReleaseHistory, cloud: Cloud)
     # Another endpoint whose name begins alike is not read.
     assert ReleaseHistory(cloud.client("s3"), "registry", "iris-eu").add(event("failed"))
     assert kept.events() == [first, second]
+
+
+def test_what_is_written_because_of_an_event_is_read_after_it(kept: ReleaseHistory) -> None:
+    assert moment_after([]) <= moment()
+    ahead = event("taken_back", at="2099-12-31T23:59:59.999Z")
+    kept.add(ahead)
+    kept.add(event("retry", at=moment_after(kept.events())))
+    assert [found.at for found in kept.events()] == [ahead.at, "2100-01-01T00:00:00.000Z"]
+    assert blocked(kept.events(), 7) is None
 
 
 def test_an_event_with_an_id_is_written_once(kept: ReleaseHistory) -> None:

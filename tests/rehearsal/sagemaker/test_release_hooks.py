@@ -267,6 +267,17 @@ class TestUpdate:
         world.before(world.run())
         assert world.kinds() == [("started", 7), ("started", 7)]
 
+    def test_nor_when_an_older_release_to_a_kept_configuration_met_an_alarm(self, world: World) -> None:
+        """The configuration is as old as what became of another release since."""
+        world.serves()
+        world.alarms.set_alarm_state(AlarmName=ALARMS[0], StateValue="ALARM", StateReason="another release")
+        world.minutes(2)
+        world.stage.config("e-v5-00000000")
+        world.stage.update("e-v5-00000000")
+        world.before(world.run())
+        world.before(world.run())
+        assert world.kinds() == [("started", 7), ("started", 7)]
+
 
 class TestRefusals:
     def test_two_updates_at_once(self, world: World) -> None:
@@ -427,6 +438,16 @@ class TestFirst:
         assert told.endswith("; the state does not know it: mainstage recover says how it gets there")
         assert run.after_error(BUCKET, "delete", ["no"]) is None
         assert world.status() == ("InService", V6)
+
+    def test_an_endpoint_that_the_state_does_not_know_takes_nothing_back(self, world: World) -> None:
+        """Nothing of version 7 was sent: it may be released as soon as the endpoint is in the state."""
+        world.stage.endpoint("e", V6)
+        exists = "ValidationException: Cannot create already existing endpoint"
+        with pytest.raises(ReleaseError) as caught:
+            world.run().after_error(BUCKET, "create", [exists])
+        assert f"serves now: version 6 ({V6})\nreason: {exists}\n" in str(caught.value)
+        assert world.kinds() == [("failed", 7)]
+        assert blocked(world.history.events(), 7) is None
 
     def test_a_quota_that_refuses_the_first(self, world: World) -> None:
         run = world.run(replace(world.plan, version=6, configuration=V6))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cli import TARGET, Run, error, said
+from mainstage_runtime.release_history import blocked
 from release_world import OPERATOR, World, configuration, taken_back
 
 
@@ -20,6 +23,15 @@ def test_a_retry_allows_what_was_taken_back_once(run: Run, world: World) -> None
     again = said(run("model", "retry", "iris", "--reason", "once more"))
     assert again.startswith(f"iris: version 7 was allowed already (by {OPERATOR}: the feature store was down)\n")
     assert len(world.written()) == 2
+
+
+def test_a_retry_counts_although_the_clock_that_told_the_end_was_ahead(run: Run, world: World) -> None:
+    world.write("stable: 7\nkeep: [6]\n")
+    world.serve(6)
+    world.history.add(replace(taken_back(7, serves=6), at="2099-01-01T00:00:00.000Z"))
+    said(run("model", "retry", "iris", "--reason", "the feature store was down"))
+    assert blocked(world.written(), 7) is None
+    assert world.written()[-1].at == "2099-01-01T00:00:00.001Z"
 
 
 def test_a_retry_needs_a_reason_and_something_to_allow(run: Run, world: World) -> None:
