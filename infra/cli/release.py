@@ -24,7 +24,7 @@ from infra.registry.target import Target
 from infra.rehearsal.approving import approve_as_colleague
 from infra.releases import abort as aborting
 from infra.releases.catalog_change import Change, part_of, serve
-from infra.releases.live import Live, live
+from infra.releases.live import MIXED, Live, live
 from infra.releases.past import blocked_versions, history_of, is_unasked
 from infra.releases.past import retry as allow_again
 from infra.releases.rollback_now import Moved, move
@@ -147,7 +147,9 @@ def rollback(
     part = part_of(root, model, serves_in=where.environment, environment=environment)
     blocked = blocked_versions(events)
     serves = None if found is None else found.version
-    version = to or step_back(part.versions, serves, blocked=blocked, unasked=is_unasked(found, events))
+    mixed = now and found is not None and found.status == MIXED and serves is not None
+    version = to or (serves if mixed else None)  # of a mix the old fleet comes back, whatever the file asks for
+    version = version or step_back(part.versions, serves, blocked=blocked, unasked=is_unasked(found, events))
     if version != serves:  # of what serves up releases nothing, so it refuses nothing either
         check_kept(part.versions, version)
         _check_not_blocked(where, name, version, blocked)
@@ -170,6 +172,12 @@ def rollback(
         assert problem is not None
         raise ReleaseError(f"{_moved_text(moved)}but the file could not be changed: {problem}")
     change.edit.write()
+    if moved is not None and moved.unwritten:
+        file = os.path.relpath(change.edit.path, root)
+        raise ReleaseError(
+            f"{_moved_text(moved)}{file} asks for it, but the history could not be written ({moved.unwritten}): up "
+            f"does not refuse what is left, {moved.left}, and the watch may page that nobody asked for what serves"
+        )
     steps = _rollback_steps(root, where, change, moved, found)
     _tell_change(change, where, root, as_json=as_json)
     value = {**_changed(change, where, root, steps), "moved": None if moved is None else vars(moved)}

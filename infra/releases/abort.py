@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from mainstage.guard_alarms import guard_alarm_names
 
 from infra.registry.target import Target
-from infra.releases.live import CHANGING, ROLLING_BACK, Live, caller, serving
+from infra.releases.live import CHANGING, ROLLING_BACK, Live, Pending, caller, serving
 from infra.releases.words import ReleaseError, command
 
 WAIT_SECONDS = 180
@@ -66,6 +66,15 @@ def check(found: Live, target: Target) -> None:
         )
 
 
+def _check_taken_back(now: Live, released: Pending | None, target: Target) -> None:
+    """Raises ReleaseError when the bake was over before SageMaker looked at the alarm."""
+    if now.status != ROLLING_BACK and released is not None and now.configuration == released.configuration:
+        raise ReleaseError(
+            f"{now.endpoint}: too late, {now.serves} came into service before SageMaker looked at the stop alarm. "
+            f"To go back: {command(target, 'rollback', now.model, '--now')}"
+        )
+
+
 def abort(
     target: Target,
     model: str,
@@ -75,7 +84,7 @@ def abort(
     sleep: Callable[[float], None] = time.sleep,
 ) -> Aborted:
     """Raises the stop alarm of the release under way, and looks for what comes of it for up to `wait_seconds` (0: does
-    not look). Raises ReleaseError when nothing is being released."""
+    not look). Raises ReleaseError when nothing is being released, or when it came into service all the same."""
     found = serving(target, model)
     check(found, target)
     stop = guard_alarm_names(found.endpoint)["stop"]
@@ -95,6 +104,7 @@ def abort(
             now = serving(target, model)
             seen = now.status == ROLLING_BACK or now.pending is None
             if seen:
+                _check_taken_back(now, pending, target)
                 break
     return Aborted(
         model=model,

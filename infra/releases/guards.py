@@ -12,7 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from mainstage._release_rules import Deployment
 from mainstage.guard_alarms import guard_alarm_names
-from mainstage_runtime.release_history import ROLLED_BACK, ReleaseEvent, moment
+from mainstage_runtime.release_history import ROLLED_BACK, ReleaseEvent, moment_after
 
 from infra.catalog import Model, Rollout
 from infra.registry.target import Target
@@ -85,13 +85,37 @@ def _cased(value: Any) -> Any:
 
 def watching(alarm: Mapping[str, Any], configuration: str) -> dict[str, Any]:
     """The alarm's settings, watching the fleet of `configuration`. Pure."""
-    settings = {key: copy.deepcopy(alarm[key]) for key in _SETTINGS if alarm.get(key) not in (None, [])}
+    settings = _settings(alarm)
     metrics = [query["MetricStat"]["Metric"] for query in settings.get("Metrics", ()) if "MetricStat" in query]
     for metric in (settings, *metrics):
         for dimension in metric.get("Dimensions", ()):
             if dimension["Name"] == "EndpointConfigName":
                 dimension["Value"] = configuration
     return settings
+
+
+def _settings(alarm: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: copy.deepcopy(alarm[key]) for key in _SETTINGS if alarm.get(key) not in (None, [])}
+
+
+def guards_of(target: Target, endpoint: str) -> dict[str, Mapping[str, Any]]:
+    """The guards by name, as CloudWatch tells of them. Raises ReleaseError when one is missing."""
+    names = list(guard_alarm_names(endpoint).values())
+    told = target.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
+    found = {each["AlarmName"]: each for each in told}
+    if missing := [name for name in names if name not in found]:
+        raise ReleaseError(
+            f"{endpoint} has no alarm {', '.join(missing)}: nothing would watch it; bring it up first: "
+            f"{release_command(target)}"
+        )
+    return {name: found[name] for name in names}
+
+
+def put_back(target: Target, guards: Mapping[str, Mapping[str, Any]]) -> None:
+    """Makes the guards watch what they watched when they were read: after an update that was refused, which may be
+    because somebody else's release is under way, and that has to stay guarded."""
+    for alarm in guards.values():
+        target.client("cloudwatch").put_metric_alarm(**_settings(alarm))
 
 
 def point_guards(target: Target, endpoint: str, configuration: str) -> list[str]:
@@ -102,21 +126,14 @@ def point_guards(target: Target, endpoint: str, configuration: str) -> list[str]
     Raises ReleaseError when a guard is missing.
     """
     cloudwatch = target.client("cloudwatch")
-    names = list(guard_alarm_names(endpoint).values())
-    found = {each["AlarmName"]: each for each in cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]}
-    if missing := [name for name in names if name not in found]:
-        raise ReleaseError(
-            f"{endpoint} has no alarm {', '.join(missing)}: nothing would watch it; bring it up first: "
-            f"{release_command(target)}"
-        )
     rang = []
-    for name in names:
-        wanted = watching(found[name], configuration)
-        if wanted != watching(found[name], ""):  # an alarm without that dimension watches all fleets
-            before = {key: found[name].get(key) for key in wanted}
+    for name, alarm in guards_of(target, endpoint).items():
+        wanted = watching(alarm, configuration)
+        if wanted != watching(alarm, ""):  # an alarm without that dimension watches all fleets
+            before = {key: alarm.get(key) for key in wanted}
             if wanted != before:
                 cloudwatch.put_metric_alarm(**wanted)
-        if found[name]["StateValue"] == "ALARM":
+        if alarm["StateValue"] == "ALARM":
             told = f"the guards watch {configuration} from now on; by {caller(target)}"
             cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason=told)
             rang.append(name)
@@ -164,8 +181,13 @@ def restore(target: Target, model: Model) -> Restored:
         if refusal.response["Error"]["Code"] != "ValidationException":
             raise
         copied = _copied(target, found)
+        before = guards_of(target, found.endpoint)
         point_guards(target, found.endpoint, copied)
-        _update(target, found.endpoint, copied, deployment)
+        try:
+            _update(target, found.endpoint, copied, deployment)
+        except ClientError:
+            put_back(target, before)
+            raise
         _remember(target, found, copied)
         return Restored(model.model, found.endpoint, copied, found.serves, True, copied_from=found.configuration)
     return Restored(model.model, found.endpoint, found.configuration, found.serves, changed=True)
@@ -234,9 +256,10 @@ def _copied(target: Target, found: Live) -> str:
 
 
 def _remember(target: Target, found: Live, copied: str) -> None:
-    history_of(target, found.model).add(
+    history = history_of(target, found.model)
+    history.add(
         ReleaseEvent(
-            at=moment(),
+            at=moment_after(history.events()),
             kind=ROLLED_BACK,
             endpoint=found.endpoint,
             model=found.model,

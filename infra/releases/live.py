@@ -16,6 +16,8 @@ from infra.releases.words import ReleaseError, named, version_of
 ROLLING_BACK = "RollingBack"
 CHANGING = ("Creating", "Updating", "SystemUpdating", ROLLING_BACK)
 """States that the endpoint leaves by itself."""
+MIXED = "UpdateRollbackFailed"
+"""Old and new fleet both serve, until somebody brings one of them back."""
 
 
 @dataclass(frozen=True)

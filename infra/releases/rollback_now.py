@@ -6,13 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError
-from mainstage_runtime.release_history import RELEASED, ROLLED_BACK, UNPROVEN, ReleaseEvent, moment
+from botocore.exceptions import BotoCoreError, ClientError
+from mainstage_runtime.release_history import (
+    RELEASED,
+    ROLLED_BACK,
+    UNPROVEN,
+    ReleaseEvent,
+    asked_configuration,
+    moment_after,
+)
 
 from infra.catalog import Model
 from infra.registry.target import Target
-from infra.releases.guards import deployment_config, point_guards, unguarded
-from infra.releases.live import CHANGING, ROLLING_BACK, Live, caller, serving
+from infra.releases.guards import deployment_config, guards_of, point_guards, put_back, unguarded
+from infra.releases.live import CHANGING, MIXED, ROLLING_BACK, Live, caller, serving
 from infra.releases.past import history_of
 from infra.releases.words import ReleaseError, command, named, release_command, version_of
 
@@ -34,6 +41,8 @@ class Moved:
     """False: the version served already."""
     quietened: tuple[str, ...] = ()
     """Guards that rang for the fleet that is left, and were taken out of ALARM."""
+    unwritten: str = ""
+    """Why the history does not tell of it; empty: it does."""
 
 
 def move(target: Target, model: Model, version: int, reason: str = "") -> Moved:
@@ -44,14 +53,18 @@ def move(target: Target, model: Model, version: int, reason: str = "") -> Moved:
     """
     found = serving(target, model.model)
     coming = found.pending.version if found.pending is not None and found.status != ROLLING_BACK else None
-    if version == (found.version if found.pending is None else coming):
+    mixed = found.status == MIXED
+    if not mixed and version == (found.version if found.pending is None else coming):
         return Moved(model.model, found.endpoint, version, found.configuration, found.serves, "", changed=False)
     _check_idle(target, found)
     history = history_of(target, model.model)
-    configuration = choose(
-        found.endpoint, version, configurations(target, found.endpoint, version), history.events(), target
-    )
+    events = history.events()
+    there = configurations(target, found.endpoint, version)
+    configuration = choose(found.endpoint, version, there, events, target)
+    if mixed and version == found.version:
+        configuration = found.configuration  # its fleet is there in part
     _check_scaled(target, found, configuration)
+    by, before = caller(target), guards_of(target, found.endpoint)
     rang = point_guards(target, found.endpoint, configuration)
     # Without ours, the last update was somebody else's: the deployment is told the catalog's instead of that one's.
     guarded = not unguarded(found)
@@ -66,23 +79,28 @@ def move(target: Target, model: Model, version: int, reason: str = "") -> Moved:
             **({"RetainDeploymentConfig": True} if guarded else {"DeploymentConfig": deployment}),
         )
     except ClientError:
-        point_guards(target, found.endpoint, found.configuration)  # what serves is watched again
+        put_back(target, before)
         raise
-    history.add(
-        ReleaseEvent(
-            at=moment(),
-            kind=ROLLED_BACK,
-            endpoint=found.endpoint,
-            model=model.model,
-            configuration=found.configuration,
-            version=found.version,
-            serves=configuration,
-            by=caller(target),
-            reason=reason.strip() or "rollback --now",
-        )
+    left = (asked_configuration(events) or found.configuration) if mixed else found.configuration
+    event = ReleaseEvent(
+        at=moment_after(events),
+        kind=ROLLED_BACK,
+        endpoint=found.endpoint,
+        model=model.model,
+        configuration=left,
+        version=version_of(found.endpoint, left) if left != configuration else None,
+        serves=configuration,
+        by=by,
+        reason=reason.strip() or "rollback --now",
     )
+    unwritten = ""
+    try:
+        history.add(event)
+    except (BotoCoreError, ClientError) as error:
+        unwritten = str(error)  # the endpoint moves all the same: whoever asked for it has to know
+    was = "a mix of two fleets" if mixed else found.serves
     steps = steps_of(deployment)
-    return Moved(model.model, found.endpoint, version, configuration, found.serves, steps, True, tuple(rang))
+    return Moved(model.model, found.endpoint, version, configuration, was, steps, True, tuple(rang), unwritten)
 
 
 def _check_idle(target: Target, found: Live) -> None:
@@ -90,7 +108,7 @@ def _check_idle(target: Target, found: Live) -> None:
         raise ReleaseError(
             f"{found.endpoint} is rolling back by itself already, to {found.serves}; look again in a minute"
         )
-    if found.pending is None and found.status not in CHANGING:
+    if found.status == MIXED or (found.pending is None and found.status not in CHANGING):
         return
     under_way = named(found.endpoint, found.pending.configuration) if found.pending else "a change"
     raise ReleaseError(

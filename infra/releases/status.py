@@ -16,7 +16,7 @@ from infra.registry.registry import RegistryError
 from infra.registry.status import asked
 from infra.registry.target import Target
 from infra.releases.guards import unguarded
-from infra.releases.live import ROLLING_BACK, Live, live
+from infra.releases.live import MIXED, ROLLING_BACK, Live, live
 from infra.releases.past import blocked_versions, history_of, is_unasked
 from infra.releases.rollback_now import steps_of
 from infra.releases.stories import last_verdict
@@ -158,10 +158,10 @@ def _advice(
     name = model.model
     if status.history_problem:
         yield f"the history of releases cannot be read, so what was taken back is not known: {status.history_problem}"
-    if found is not None and found.status == "UpdateRollbackFailed":
+    if found is not None and found.status == MIXED:
         yield (
             "the release was to be taken back and could not be: old and new version serve mixed. "
-            f"{command(target, 'rollback', name, '--now')}; if that is refused too, the runbook release-rolled-back"
+            f"{command(target, 'rollback', name, '--now')}; if that is refused too, the runbook release-stuck"
         )
     if status.deployment is not None:
         yield from _of_deployment(target, name, found, status.deployment)

@@ -9,6 +9,7 @@ from cli import TARGET, Run, error, said
 from release_world import ENDPOINT, OPERATOR, World
 
 from infra.releases import abort as aborting
+from infra.releases.words import ReleaseError
 
 
 def test_an_abort_raises_the_stop_alarm_of_the_release_under_way(run: Run, world: World) -> None:
@@ -49,6 +50,17 @@ def test_an_abort_raises_the_alarm_until_the_rollback_is_seen(
     world.endpoint["EndpointStatus"] = "RollingBack"
     again = aborting.abort(TARGET, "iris", sleep=sleep)
     assert (again.raised, again.seen, len(world.done("set_alarm_state"))) == (False, True, 3)
+
+
+def test_an_abort_that_comes_too_late_says_so(world: World, run: Run) -> None:
+    world.serve(6)
+    world.bake(7)
+    with pytest.raises(ReleaseError) as caught:
+        aborting.abort(TARGET, "iris", sleep=lambda seconds: world.serve(7))
+    assert str(caught.value) == (
+        f"{ENDPOINT}: too late, version 7 came into service before SageMaker looked at the stop alarm. To go back: "
+        "mainstage model rollback iris --now"
+    )
 
 
 def test_there_is_nothing_to_abort(run: Run, world: World) -> None:

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+import pytest
 from cli import TARGET, Run, error, said
-from mainstage_runtime.release_history import ROLLED_BACK, ReleaseEvent, moment
-from release_world import ENDPOINT, OPERATOR, World, configuration, refused, taken_back
+from mainstage_runtime.release_history import ROLLED_BACK, STARTED, ReleaseEvent, moment
+from release_world import ENDPOINT, OPERATOR, World, configuration, event, refused, taken_back
 
 
 def test_now_moves_the_live_endpoint_before_the_file(run: Run, world: World) -> None:
@@ -148,6 +149,53 @@ def test_an_update_that_is_refused_leaves_the_guards_where_they_were(run: Run, w
     assert world.written() == []
     assert "stable: 7\n" in world.file.read_text()
     assert [name for name, _ in world.calls][-1] in ("update_endpoint", "put_metric_alarm")
+
+
+def test_guards_that_watch_somebody_else_s_release_go_on_watching_it(run: Run, world: World) -> None:
+    """Its alarms are pointed before its update is sent, and the one that is sent second is refused."""
+    world.write("stable: 7\nkeep: [6]\n")
+    world.serve(7)
+    world.configs[configuration(6)] = "ml.m5.large"
+    world.watched = configuration(8)
+    world.refuses["update_endpoint"] = refused("ValidationException", "Cannot update in-progress endpoint")
+    error(run("model", "rollback", "iris", "--now"))
+    last = {each["AlarmName"]: each for each in world.done("put_metric_alarm")}
+    assert set(last) == set(world.alarms)
+    for each in last.values():
+        assert {"Name": "EndpointConfigName", "Value": configuration(8)} in each["Dimensions"]
+
+
+def test_a_move_that_the_history_does_not_tell_is_said(run: Run, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.write("stable: 7\nkeep: [6]\n")
+    world.serve(7)
+    world.configs[configuration(6)] = "ml.m5.large"
+
+    def denied(**_: object) -> None:
+        raise refused("AccessDenied", "no", "PutObject")
+
+    monkeypatch.setattr(world, "put_object", denied)
+    assert error(run("model", "rollback", "iris", "--now")) == (
+        f"{ENDPOINT} is on its way from version 7 to version 6: 50 % first, the rest after 10 minutes\n"
+        "stacks/models/iris.yaml asks for it, but the history could not be written (An error occurred (AccessDenied) when "
+        "calling the PutObject operation: no): up does not refuse what is left, version 7, and the watch may page that "
+        "nobody asked for what serves"
+    )
+    assert len(world.done("update_endpoint")) == 1
+    assert "stable: 6\nkeep: [7]\n" in world.file.read_text()
+
+
+@pytest.mark.parametrize("asked", ["stable: 7\nkeep: [6, 5]\n", "stable: 6\nkeep: [7, 5]\n"])
+def test_of_a_mix_that_could_not_be_taken_back_the_old_fleet_comes_back(run: Run, world: World, asked: str) -> None:
+    world.write(asked)
+    world.serve(6, status="UpdateRollbackFailed")
+    world.configs[configuration(6, "0000000c")] = "ml.m5.large"
+    world.history.add(event(STARTED, 7, serves=6))
+    told = said(run("model", "rollback", "iris", "--now"))
+    assert f"{ENDPOINT} is on its way from a mix of two fleets to version 6: " in told
+    assert world.done("update_endpoint")[0]["EndpointConfigName"] == configuration(6)
+    assert "stable: 6\nkeep: [7, 5]\n" in world.file.read_text()
+    written = world.written()[-1]
+    assert (written.kind, written.version, written.serves) == (ROLLED_BACK, 7, configuration(6))
 
 
 def test_now_moves_even_where_the_file_has_to_be_changed_by_hand(run: Run, world: World) -> None:
