@@ -16,6 +16,7 @@ import typer
 from played_pulumi import STACK, Played, state, under_way, urn
 from provider_driver import ACCOUNT_ID
 from provider_world import World
+from sleeps import sleeps_by
 
 from infra.cli import recover as command
 from infra.cli.output import document
@@ -334,7 +335,7 @@ def test_on_aws_we_look_twice_before_we_call_it_missing(
         slept.append(seconds)
         made.append(make_vpc(cloud, default_tags))
 
-    monkeypatch.setattr(flow.time, "sleep", sleep)
+    sleeps_by(monkeypatch, flow, sleep)
     monkeypatch.setattr(type(target), "emulated", property(lambda _: False))
     pulumi = Played(state(default_tags, under_way(VPC, cidrBlock="10.0.0.0/16")))
     recover(pulumi, STACK, target, list().append)

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from cli import Run, runner
 from release_world import World, configuration
+from sleeps import sleeps_by
 
 from infra.cli import common
-from infra.releases import abort as aborting
+from infra.releases import guards
 
 
 @pytest.fixture
@@ -36,6 +37,6 @@ def in_service(world: World) -> None:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], world: World) -> Run:
     monkeypatch.setattr(common, "root", lambda: world.root)
-    monkeypatch.setattr(aborting.time, "sleep", lambda seconds: None)
+    sleeps_by(monkeypatch, guards, lambda seconds: None)
     monkeypatch.chdir(world.root)
     return runner(monkeypatch, capsys, world.clients)

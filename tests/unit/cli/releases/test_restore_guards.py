@@ -9,6 +9,7 @@ import pytest
 from cli import Run, error, said
 from mainstage_runtime.release_history import ROLLED_BACK
 from release_world import ENDPOINT, World, configuration, refused
+from sleeps import sleeps_by
 
 from infra.rehearsal.engine.resource_state import ResourceState
 from infra.rehearsal.engine.state import ORGANIZATION, PROJECT, State
@@ -135,7 +136,7 @@ def test_a_deployment_that_was_taken_back_is_an_error(run: Run, world: World, mo
         world.endpoint |= seen.pop(0)
 
     monkeypatch.setattr(guards, "restore", restored)
-    monkeypatch.setattr(guards.time, "sleep", next_seen)
+    sleeps_by(monkeypatch, guards, next_seen)
     assert error(run("model", "restore-guards", "iris")) == (
         f"{ENDPOINT} is InService and has no guards: the deployment was taken back or failed: an alarm fired. "
         "See mainstage model status iris"

@@ -22,6 +22,7 @@ from release_world import (
     refused,
 )
 from release_world import STARTED as BEGAN
+from sleeps import sleeps_by
 
 from infra.cli import release_status
 
@@ -259,7 +260,7 @@ def test_watching_draws_again_until_stopped(run: Run, world: World, monkeypatch:
         if len(looks) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(release_status.time, "sleep", sleep)
+    sleeps_by(monkeypatch, release_status, sleep)
     ended = run("model", "status", "iris", "--watch", "--every", "2")
     assert (ended.code, ended.err, looks) == (0, "", [2.0, 2.0])
     assert ended.out.count("7 OK") == 2
