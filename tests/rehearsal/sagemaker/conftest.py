@@ -165,10 +165,8 @@ class Stage:
                 time.sleep(0.05)
 
     def joined(self, name: str = "e") -> None:
-        """Waits until the endpoint's deployment thread has ended, its old fleet with it."""
-        thread = sagemaker_of(self.cloud).endpoints[self.cloud.region, name].thread
-        assert thread is not None
-        thread.join(30)
+        """Waits until the endpoint's deployment has ended, its old fleet with it."""
+        sagemaker_of(self.cloud).endpoints[self.cloud.region, name].wait(30)
 
     def invoke(self, body: Any = None, name: str = "e", **options: Any) -> dict[str, Any]:
         """The answer, with the body read and parsed as `answer`."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import UTC, datetime
 
 import pytest
 
+from infra.rehearsal.cloud.overlay import endpoint_events
 from infra.rehearsal.cloud.overlay.endpoint_events import detail
 
 ARN = "arn:aws:sagemaker:eu-west-1:111111111111:endpoint/e"
@@ -124,6 +126,29 @@ def test_a_failed_first_release_and_a_deletion_are_told(stage, told):
     assert statuses(told()) == {"CREATING", "FAILED"}
     stage.deleted()
     assert statuses(told()) == {"DELETING"}
+
+
+@pytest.mark.parametrize("status", ["InService", "RollingBack"])
+def test_a_status_that_is_seen_was_told(up, told, monkeypatch, status):
+    """Who sees the end of a deployment may begin the next one: told later, the end would never have been told of."""
+    seen, tell = [], endpoint_events._tell
+
+    def late(sagemaker, endpoint, detail_type):
+        if endpoint.status == status and detail_type == endpoint_events.STATE_CHANGE:
+            looks = threading.Thread(target=lambda: seen.append(endpoint.described()["EndpointStatus"]))
+            looks.start()
+            looks.join(0.2)
+            tell(sagemaker, endpoint, detail_type)
+            seen.append("told")
+            return
+        tell(sagemaker, endpoint, detail_type)
+
+    monkeypatch.setattr(endpoint_events, "_tell", late)
+    if status == "RollingBack":
+        up.cloud.client("cloudwatch").set_alarm_state(AlarmName="guard", StateValue="ALARM", StateReason="bad")
+    up.update("c2", DeploymentConfig=DEPLOYMENT)
+    up.settled(also="RollingBack")
+    assert seen[0] == "told"
 
 
 def test_the_shape_is_the_developer_guides():

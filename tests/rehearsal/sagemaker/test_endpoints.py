@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from infra.rehearsal.cloud.overlay import endpoint_deployment
 from infra.rehearsal.cloud.overlay.sagemaker_store import sagemaker_of
 
 ARN = "arn:aws:sagemaker:eu-west-1:111111111111:endpoint/e"
@@ -206,6 +207,28 @@ def test_an_update_waits_for_the_last_answers_of_the_old_fleet(up):
     assert up.update("c")["EndpointConfigName"] == "c"
     caller.join()
     assert answers == ["slow"]
+
+
+def test_the_end_of_the_cloud_waits_for_an_old_fleet_that_is_ending(up, monkeypatch):
+    """Also when the endpoint was deleted meanwhile."""
+    (old,) = up.cloud_variants()
+    up.config("c2")
+    may_end, take_down = threading.Event(), endpoint_deployment.take_down
+
+    def slow(cloud, endpoint, fleet, give_back):
+        if fleet.config_name == "c":
+            may_end.wait(30)
+        take_down(cloud, endpoint, fleet, give_back)
+
+    monkeypatch.setattr(endpoint_deployment, "take_down", slow)
+    up.update("c2")
+    (new,) = up.cloud_variants()
+    up.sagemaker.delete_endpoint(EndpointName="e")
+    while new.host.alive:
+        time.sleep(0.005)
+    threading.Timer(0.3, may_end.set).start()
+    up.cloud.reset()
+    assert not old.host.alive
 
 
 def test_a_container_that_hangs_fails_the_endpoint(stage):

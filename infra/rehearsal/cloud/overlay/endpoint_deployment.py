@@ -7,7 +7,6 @@ deployment configuration (`endpoint_guardrails.py`). A fleet that does not come 
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from infra.rehearsal.cloud.overlay.deployment_plan import Plan, plan_of
-from infra.rehearsal.cloud.overlay.endpoint_events import tell_deployment, tell_state
+from infra.rehearsal.cloud.overlay.endpoint_events import tell_deployment, tell_end, tell_state
 from infra.rehearsal.cloud.overlay.endpoint_fleet import (
     LONGEST_REASON,
     FleetFailed,
@@ -26,7 +25,7 @@ from infra.rehearsal.cloud.overlay.endpoint_fleet import (
 )
 from infra.rehearsal.cloud.overlay.endpoint_guardrails import SOLD_OUT, CapacityWait, Deployment
 from infra.rehearsal.cloud.overlay.endpoint_pending import pending_summary
-from infra.rehearsal.cloud.overlay.endpoint_records import Endpoint, Fleet
+from infra.rehearsal.cloud.overlay.endpoint_records import END_WAIT_SECONDS, Endpoint, Fleet
 
 if TYPE_CHECKING:
     import boto3
@@ -49,7 +48,7 @@ def deploy(
     endpoint.failure_reason = ""
     endpoint.pending = pending_summary(config, now, now, "Creating", None, None)
     start = _Start(sagemaker, endpoint, config, plan_of(deployment_config, config["ProductionVariants"]), retained)
-    in_thread(endpoint, start.run)
+    endpoint.run(start.run)
 
 
 class _Start:
@@ -78,7 +77,7 @@ class _Start:
             self._guarded(self._after_patience)
             return
         due = self.started + timedelta(seconds=patience)
-        CapacityWait(self.sagemaker, due, lambda: in_thread(self.endpoint, lambda: self._guarded(self._after_patience)))
+        CapacityWait(self.sagemaker, due, lambda: self.endpoint.run(lambda: self._guarded(self._after_patience)))
 
     def _patience_seconds(self) -> float | None:
         types = [variant.get("InstanceType") or "" for variant in self.config["ProductionVariants"]]
@@ -108,12 +107,10 @@ class _Start:
             if first and not ended:
                 self.endpoint.fleet, self.endpoint.status = fleet, "InService"
                 self.endpoint.pending, self.endpoint.modified = None, self.sagemaker.cloud.clock.now()
+                tell_end(self.sagemaker, self.endpoint)
         if ended:
             take_down(self.sagemaker.cloud, self.endpoint, fleet, give_back=False)
-        elif first:
-            tell_state(self.sagemaker, self.endpoint)
-            tell_deployment(self.sagemaker, self.endpoint)
-        else:
+        elif not first:
             Deployment(
                 self.sagemaker,
                 self.endpoint,
@@ -130,8 +127,7 @@ class _Start:
             self.endpoint.failure_reason = reason[:LONGEST_REASON]
             self.endpoint.status = "Failed" if self.endpoint.fleet is None else "InService"
             self.endpoint.pending, self.endpoint.modified = None, self.sagemaker.cloud.clock.now()
-        tell_state(self.sagemaker, self.endpoint)
-        tell_deployment(self.sagemaker, self.endpoint)
+            tell_end(self.sagemaker, self.endpoint)
 
 
 def _check_alarms(
@@ -156,7 +152,7 @@ def _check_alarms(
 
 
 def _retire(sagemaker: SageMaker, endpoint: Endpoint, fleet: Fleet) -> None:
-    in_thread(endpoint, lambda: take_down(sagemaker.cloud, endpoint, fleet, give_back=True))
+    endpoint.run(lambda: take_down(sagemaker.cloud, endpoint, fleet, give_back=True))
 
 
 def delete(sagemaker: SageMaker, endpoint: Endpoint, forget: Callable[[], None]) -> None:
@@ -171,16 +167,10 @@ def delete(sagemaker: SageMaker, endpoint: Endpoint, forget: Callable[[], None])
                 endpoint.fleet = endpoint.green = None
             for fleet in fleets:
                 take_down(sagemaker.cloud, endpoint, fleet, give_back=True)
+            endpoint.wait(END_WAIT_SECONDS)
         except Exception:
             log.exception("the end of endpoint %s failed inside the emulated cloud", endpoint.name)
         finally:
             forget()
 
-    in_thread(endpoint, run)
-
-
-def in_thread(endpoint: Endpoint, run: Callable[[], None]) -> None:
-    """Runs in a thread of its own, which the end of the endpoint waits for."""
-    thread = threading.Thread(target=run, name=f"mainstage-endpoint-{endpoint.name}", daemon=True)
-    endpoint.thread = thread
-    thread.start()
+    endpoint.run(run)

@@ -44,6 +44,13 @@ def tell_deployment(sagemaker: SageMaker, endpoint: Endpoint) -> None:
     _tell(sagemaker, endpoint, DEPLOYMENT_CHANGE)
 
 
+def tell_end(sagemaker: SageMaker, endpoint: Endpoint) -> None:
+    """A deployment has come to its end. Told with the lock held: who sees the end may begin the next deployment, and
+    the events are about what the endpoint is when they are put."""
+    tell_state(sagemaker, endpoint)
+    tell_deployment(sagemaker, endpoint)
+
+
 def _tell(sagemaker: SageMaker, endpoint: Endpoint, detail_type: str) -> None:
     try:
         sagemaker.cloud.events.put(

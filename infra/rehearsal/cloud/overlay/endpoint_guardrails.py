@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError
 
 from infra.rehearsal.cloud.overlay.cloudwatch_alarms import alarms_of
 from infra.rehearsal.cloud.overlay.deployment_plan import Plan, Step
-from infra.rehearsal.cloud.overlay.endpoint_events import tell_deployment, tell_state
+from infra.rehearsal.cloud.overlay.endpoint_events import tell_deployment, tell_end, tell_state
 from infra.rehearsal.cloud.overlay.endpoint_fleet import LONGEST_REASON
 from infra.rehearsal.cloud.overlay.endpoint_pending import pending_summary
 from infra.rehearsal.cloud.overlay.endpoint_records import Endpoint, Fleet
@@ -218,7 +218,7 @@ class Deployment(Waits):
     def _show(self, now: datetime, stage: str, step: Step | None) -> None:
         with self.endpoint.lock:
             self.endpoint.pending = pending_summary(self.fleet.config, self._started, now, stage, step, self.fleet)
-        tell_deployment(self.sagemaker, self.endpoint)
+            tell_deployment(self.sagemaker, self.endpoint)
 
     def _reason_to_roll_back(self, now: datetime) -> str:
         """Why this deployment ends here; empty when it goes on. The wording of all is unconfirmed."""
@@ -249,8 +249,8 @@ class Deployment(Waits):
             self.endpoint.green_share = 0.0
             self.endpoint.status, self.endpoint.modified = "RollingBack", now
             self.endpoint.failure_reason = reason[:LONGEST_REASON]
+            tell_state(self.sagemaker, self.endpoint)
         self._set_due()
-        tell_state(self.sagemaker, self.endpoint)
         self._show(now, "Deleting", None)
 
     def _sold_out(self, fleet: Fleet) -> bool:
@@ -272,13 +272,12 @@ class Deployment(Waits):
     def _end_stuck(self, reason: str) -> None:
         """UpdateRollbackFailed: "your endpoint is in service with a mix of the old and new endpoint configurations"
         (API reference, DescribeEndpoint). Both fleets serve on, each with its share."""
+        self._leave()
         with self.endpoint.lock:
             self.endpoint.status, self.endpoint.pending = "UpdateRollbackFailed", None
             self.endpoint.failure_reason = f"{reason} The rollback failed: {SOLD_OUT}"[:LONGEST_REASON]
             self.endpoint.modified = self._clock.now()
-        self._leave()
-        tell_state(self.sagemaker, self.endpoint)
-        tell_deployment(self.sagemaker, self.endpoint)
+            tell_end(self.sagemaker, self.endpoint)
 
     def _end(self, switch: Callable[[], None], retired: Fleet | None) -> None:
         self._leave()
@@ -290,8 +289,7 @@ class Deployment(Waits):
             self.endpoint.pending, self.endpoint.modified = None, self._clock.now()
             if retired is not None:
                 self._retire(retired)
-        tell_state(self.sagemaker, self.endpoint)
-        tell_deployment(self.sagemaker, self.endpoint)
+            tell_end(self.sagemaker, self.endpoint)
 
     def _leave(self) -> None:
         self._over = True

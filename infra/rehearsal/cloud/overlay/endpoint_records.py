@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import boto3
 
 END_WAIT_SECONDS = 30.0
-"""How long the end of an endpoint waits for a deployment that is still under way."""
+"""How long the end of an endpoint waits for what is still done for it."""
 _GOLDEN_RATIO = 0.6180339887498949
 
 
@@ -150,7 +151,8 @@ class Endpoint:
     last_deployment_config: Mapping[str, Any] | None = None
     pending: Mapping[str, Any] | None = None
     """PendingDeploymentSummary while a deployment is under way."""
-    thread: threading.Thread | None = None
+    threads: list[threading.Thread] = field(default_factory=list)
+    """What is done for it now: a deployment, the end of an old fleet."""
     lock: threading.RLock = field(default_factory=threading.RLock)
     ended: bool = False
 
@@ -197,11 +199,28 @@ class Endpoint:
                 answer |= _fleet_members(self.fleet)
             return answer
 
+    def run(self, work: Callable[[], None]) -> None:
+        """Does it in a thread of its own, which the end of the endpoint waits for."""
+        thread = threading.Thread(target=work, name=f"mainstage-endpoint-{self.name}", daemon=True)
+        with self.lock:
+            self.threads = [*filter(threading.Thread.is_alive, self.threads), thread]
+            thread.start()
+
+    def wait(self, timeout_seconds: float) -> None:
+        """Until nothing is done for it any more, but what this thread does, or the time is over."""
+        deadline = time.monotonic() + timeout_seconds
+        while (left := deadline - time.monotonic()) > 0:
+            with self.lock:
+                others = [each for each in self.threads if each.is_alive() and each is not threading.current_thread()]
+            if not others:
+                return
+            others[0].join(left)
+
     def end(self) -> None:
         """Ends whatever runs, at the end of the cloud. Nothing is given back: the account goes with it."""
-        self.ended = True
-        if self.thread is not None and self.thread is not threading.current_thread():
-            self.thread.join(END_WAIT_SECONDS)
+        with self.lock:
+            self.ended = True
+        self.wait(END_WAIT_SECONDS)
         with self.lock:
             fleets = self.fleets()
             self.fleet = self.green = None
