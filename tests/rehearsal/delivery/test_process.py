@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import queue
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from infra.rehearsal.cloud.delivery.channel import Channel
+from infra.rehearsal.cloud.delivery.process import DeliveryProcess
 
 PROGRAM = """
 import sys, time
@@ -62,6 +70,40 @@ def test_it_ends_when_the_cloud_s_process_is_killed(tmp_path: Path) -> None:
     while _lives(pid):
         assert time.monotonic() < end, "the delivering process outlives the cloud's"
         time.sleep(0.02)
+
+
+def test_a_clock_that_is_advanced_while_the_process_starts_reaches_it(
+    world: Any, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launch = DeliveryProcess._launch
+
+    def advanced_meanwhile(process: DeliveryProcess) -> Any:
+        launched = launch(process)
+        world.cloud.clock.advance(3600)
+        ticker = threading.Thread(target=process.tell_time)
+        ticker.start()
+        ticker.join(0.3)
+        return launched
+
+    monkeypatch.setattr(DeliveryProcess, "_launch", advanced_meanwhile)
+    world.create(world.plain(BufferingHints={"SizeInMBs": 5, "IntervalInSeconds": 900}))
+    world.put(b"x")
+    until(lambda: world.waiting() == 0, "the interval is over")
+
+
+def test_what_it_is_told_while_it_asks_for_keys_comes_before_what_it_is_told_later() -> None:
+    inbox: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    channel = Channel(inbox, io.BytesIO())
+    for message in ({"flush": 1}, {"offset": 60}, {"role": "r", "keys": {}}):
+        inbox.put(message)
+    told = []
+    for message in channel.messages(0.05):
+        told.append(message)
+        if "flush" in message:
+            channel.credentials("r")
+            inbox.put({"offset": 120})
+    told += channel.messages(0)
+    assert told == [{"flush": 1}, {"offset": 60}, {"offset": 120}]
 
 
 def test_it_may_not_leave_loopback_nor_see_settings_of_a_person(world: Any, monkeypatch: Any) -> None:

@@ -24,12 +24,14 @@ class Channel:
 
     def messages(self, timeout_seconds: float) -> Iterator[dict[str, Any]]:
         """What has come; waits for the first until the time-out."""
-        while self._later:
-            yield self._later.popleft()
-            timeout_seconds = 0
         try:
             while True:
-                yield self._inbox.get(timeout=timeout_seconds) if timeout_seconds else self._inbox.get_nowait()
+                if (
+                    self._later
+                ):  # looked at each time: whoever takes a message may ask for keys, and that puts off others
+                    yield self._later.popleft()
+                else:
+                    yield self._inbox.get(timeout=timeout_seconds) if timeout_seconds else self._inbox.get_nowait()
                 timeout_seconds = 0
         except queue.Empty:
             return

@@ -51,7 +51,8 @@ class DeliveryProcess:
         self._offset = 0.0
         self._stopping = threading.Event()
         self._lock = threading.Lock()
-        self._sending = threading.Lock()
+        self._sending = threading.RLock()
+        """Held while what to tell is looked up, told, or given to a process that starts: the last thing told is so."""
         self._thread: threading.Thread | None = None
         self._flushes = itertools.count(1)
         self._answers: dict[int, threading.Event] = {}
@@ -67,15 +68,17 @@ class DeliveryProcess:
 
     def update(self, settings: Settings) -> None:
         """New settings, for what is written from now on."""
-        self.settings = settings
-        self._send({"settings": settings.as_json()})
+        with self._sending:
+            self.settings = settings
+            self._send({"settings": settings.as_json()})
 
     def tell_time(self) -> None:
         """Tells the clock's offset when it has changed."""
-        offset = self._real_offset()
-        if abs(offset - self._offset) > OFFSET_SECONDS:
-            self._offset = offset
-            self._send({"offset": offset})
+        with self._sending:
+            offset = self._real_offset()
+            if abs(offset - self._offset) > OFFSET_SECONDS:
+                self._offset = offset
+                self._send({"offset": offset})
 
     def flush(self, timeout_seconds: float) -> None:
         """Returns when the process has tried everything that waits, or died, or the time is over."""
@@ -83,7 +86,9 @@ class DeliveryProcess:
         number = next(self._flushes)
         done = self._answers[number] = threading.Event()
         try:
-            if self._send({"flush": number, "offset": self._real_offset()}):
+            with self._sending:
+                sent = self._send({"flush": number, "offset": self._real_offset()})
+            if sent:
                 done.wait(timeout_seconds)
             else:
                 time.sleep(min(0.02, max(0.0, timeout_seconds)))  # it is starting
@@ -113,9 +118,8 @@ class DeliveryProcess:
             with self._lock:
                 if self._stopping.is_set():
                     return
-                process = self._process = self._launch()
-            # What an update has said while it was started.
-            self._send({"settings": self.settings.as_json()})
+                with self._sending:
+                    process = self._process = self._launch()
             try:
                 self._listen(process)
             finally:
