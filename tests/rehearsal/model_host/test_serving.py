@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -231,6 +232,20 @@ def test_many_calls_over_few_threads_keep_their_answers_apart(serve):
         answers = list(pool.map(lambda n: host.invoke(b"%d" % n, content_type="a/b", accept="a/b"), range(400)))
     assert [int(answer.body) for answer in answers] == list(range(400))
     assert all(answer.latency_us > 0 for answer in answers)
+
+
+def test_a_connection_that_comes_back_when_the_process_has_just_ended_is_closed(serve):
+    client, kept = serve()._process._client, []
+
+    class Idle(deque):
+        def append(self, connection):
+            kept.append(connection)
+            client.close()
+            super().append(connection)
+
+    client._idle = Idle(client._idle)
+    assert client.request("GET", "/ping", None, {}, 20).status == 200
+    assert [connection.sock for connection in kept] == [None]
 
 
 def test_modules_packages_and_data_beside_the_code_are_found(serve):

@@ -70,6 +70,8 @@ class Client:
             connection.close()
         else:
             self._idle.append(connection)
+            if self._closed:  # meanwhile: nobody else would close this one
+                self.close()
         return HostAnswer(
             status=response.status,
             body=content,
