@@ -10,6 +10,8 @@ import sys
 import textwrap
 import threading
 import time
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,9 @@ import pytest
 
 from infra.rehearsal.cloud import functions
 from infra.rehearsal.cloud.functions import host as host_module
+from infra.rehearsal.cloud.functions.environment import Environment
+from infra.rehearsal.cloud.functions.invocation import Invocation
+from infra.rehearsal.cloud.functions.logs import EnvironmentLog
 
 from .conftest import LOGGING, Bench, eventually, zipped
 from .test_invoke import refusal
@@ -281,6 +286,78 @@ def test_a_flush_ships_the_lines_of_an_environment_that_is_just_ending(
         "before the end",
         "Runtime.ExitError",
     ]
+
+
+def test_a_flush_waits_for_the_log_of_an_ended_environment_that_is_being_shipped(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.deploy("import os\ndef handler(event, context):\n    os._exit(3)")
+    host = functions.functions_of(bench.cloud)
+    host._shipper.close()  # its part is played here
+    ship, shipping, go_on = EnvironmentLog.ship, threading.Event(), threading.Event()
+
+    def slow(log: EnvironmentLog) -> None:
+        if threading.current_thread() is shipper:
+            shipping.set()
+            go_on.wait(20)
+        ship(log)
+
+    monkeypatch.setattr(EnvironmentLog, "ship", slow)
+    seen: list[str] = []
+    shipper = threading.Thread(target=host._logs)
+    reader = threading.Thread(target=lambda: seen.extend(bench.log_lines()))
+
+    assert bench.invoke({})[1] == "Unhandled"
+    eventually(lambda: host._ended_logs)
+    shipper.start()
+    assert shipping.wait(20)
+    reader.start()
+    reader.join(0.3)
+    go_on.set()
+    reader.join()
+    shipper.join()
+
+    assert "Runtime.ExitError" in seen
+
+
+def test_a_process_that_ended_before_its_pool_knew_it_is_none_of_its_members(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined = host_module.Pool.joined
+
+    def late(pool: host_module.Pool, environment: Environment) -> bool:
+        eventually(lambda: environment not in functions.functions_of(bench.cloud)._environments)
+        return joined(pool, environment)
+
+    monkeypatch.setattr(host_module.Pool, "joined", late)
+    bench.deploy("import os\nos._exit(3)")
+
+    assert bench.invoke({})[1] == "Unhandled"
+    assert bench.pids() == []
+
+
+def test_two_answers_to_one_invocation_do_not_mix() -> None:
+    """The response that a process has posted, and what is answered for a process that has ended."""
+    invocation = Invocation("r", b"{}", arn="a", client_context="", at=datetime.now(UTC))
+    both_looked = threading.Barrier(2)
+
+    class Answered(threading.Event):
+        def is_set(self) -> bool:
+            found = super().is_set()
+            with suppress(threading.BrokenBarrierError):
+                both_looked.wait(0.3)
+            return found
+
+    invocation.answered = Answered()
+    given = (b"posted", ""), (b"ended", "Unhandled")
+    taken: list[tuple[bytes, str]] = []
+    threads = [threading.Thread(target=lambda one=one: invocation.answer(*one) and taken.append(one)) for one in given]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert taken == [(invocation.reply, invocation.function_error)]
 
 
 def test_the_account_tells_its_limits_and_what_is_left_unreserved(bench: Bench) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import pytest
 
-from infra.rehearsal.cloud.functions.poller import failed_items, pollers_of
+from infra.rehearsal.cloud.functions.host import Functions
+from infra.rehearsal.cloud.functions.poller import Poller, failed_items, pollers_of
 
 from .conftest import LOGGING, Bench, eventually
 from .test_invoke import refusal
@@ -178,6 +180,34 @@ def test_a_role_that_loses_its_permissions_stops_the_poller_until_it_has_them_ag
     spool.bench.allow("f-role", LOGGING, POLLING)
     eventually(lambda: spool.counts() == (0, 0))
     assert pollers_of(spool.bench.cloud).problem(uuid) == ""
+
+
+def test_a_reset_while_a_mapping_polls_leaves_the_next_functions_whole(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poll, close, polled = Poller._poll, Functions.close, threading.Event()
+
+    def poll_and_tell(poller: Poller) -> bool:
+        try:
+            return poll(poller)
+        finally:
+            polled.set()
+
+    def close_while_it_polls(host: Functions) -> None:
+        polled.clear()
+        assert polled.wait(20)
+        close(host)
+
+    monkeypatch.setattr(Poller, "_poll", poll_and_tell)
+    spool.map()
+    spool.bench.allow("f-role", LOGGING)  # so that the message stays, and each poll looks at the function
+    spool.send("one")
+    monkeypatch.setattr(Functions, "close", close_while_it_polls)
+    spool.bench.cloud.reset()
+    monkeypatch.setattr(Functions, "close", close)
+
+    spool.bench.deploy("import boto3\ndef handler(event, context):\n    return 1")
+    assert spool.bench.invoke({}) == (1, "")
 
 
 def test_an_encrypted_queue_needs_the_key_too(bench: Bench) -> None:

@@ -47,11 +47,13 @@ class Events:
 
     def __init__(self, cloud: Cloud):
         self._cloud = cloud
+        # Held from the beginning: an attempt that asked for it while the cloud closes would make it anew.
+        self._host = functions_of(cloud)
         self._queue = DueQueue[_Event](cloud.clock, "lambda-events", self._try)
 
     def add(self, region: str, name: str, qualifier: str | None, payload: bytes) -> None:
         """Takes an event. AwsError ResourceNotFoundException when there is no such function."""
-        functions_of(self._cloud).deployment(region, name, qualifier)
+        self._host.deployment(region, name, qualifier)
         now = self._cloud.clock.now()
         self._queue.push(_Event(region, name, qualifier, payload, now), now)
 
@@ -67,11 +69,10 @@ class Events:
         self._queue.close()
 
     def _try(self, event: _Event) -> None:
-        host = functions_of(self._cloud)
         event.attempts += 1
         began, started = self._cloud.clock.now(), time.monotonic()
         try:
-            answer = host.invoke(event.region, event.name, event.payload, qualifier=event.qualifier)
+            answer = self._host.invoke(event.region, event.name, event.payload, qualifier=event.qualifier)
         except AwsError as refusal:
             if refusal.code == "ResourceNotFoundException":
                 return  # deleted meanwhile
@@ -101,7 +102,7 @@ class Events:
         target = settings_of(self._cloud, event.region, event.name).dead_letter_target
         if not target:
             return
-        deployment = functions_of(self._cloud).deployment(event.region, event.name, event.qualifier)
+        deployment = self._host.deployment(event.region, event.name, event.qualifier)
         session = self._cloud.assume_role(deployment.role_arn, service=ASSUMED_BY, session_name=event.name)
         message, attributes = event.payload.decode("utf-8", "replace"), _attributes(failure)
         try:

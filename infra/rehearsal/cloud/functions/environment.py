@@ -202,6 +202,11 @@ class Environment:
         self._pump.forget(self.log.pipe)
         self._on_end(self, current, text)
 
+    @property
+    def ended(self) -> bool:
+        """Whether the process is gone; `on_end` comes after that."""
+        return self._phase.ended
+
     # -- invocations
 
     def begin(self, invocation: Invocation, deadline_ms: int) -> None:

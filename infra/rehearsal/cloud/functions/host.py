@@ -40,6 +40,7 @@ ACCOUNT_CONCURRENCY = 1000
 """An account's default; a young account may have less (developer guide, "Lambda quotas")."""
 FLUSH_SECONDS = 2.0
 _Key = tuple[str, str]
+_folders = itertools.count(1)
 
 
 class Functions:
@@ -47,7 +48,8 @@ class Functions:
 
     def __init__(self, cloud: Cloud):
         self._cloud = cloud
-        self._folder = cloud.directory / "functions"
+        # Of its own: a former host, which a reset ends, takes its folder away.
+        self._folder = cloud.directory / "functions" / str(next(_folders))
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
         self._code = CodeStore(self._folder)
@@ -66,6 +68,9 @@ class Functions:
         """Every one whose process has not ended, those of drained pools too."""
         self._busy: Counter[_Key] = Counter()
         self._ended_logs: list[EnvironmentLog] = []
+        self._retiring = threading.Lock()
+        """Held while logs of environments that have ended are shipped: whoever flushes waits for those that another
+        thread has taken."""
         self._lost: Counter[str] = Counter()
         self._closed = False
 
@@ -383,13 +388,14 @@ class Functions:
                 self._ended_logs.append(environment.log)
 
     def _logs(self) -> list[EnvironmentLog]:
-        """The logs of all environments. Those that have ended it ships itself."""
-        with self._lock:
-            running = [one.log for one in self._environments if one.log is not None]
-            ended, self._ended_logs = self._ended_logs, []
-        for log in ended:
-            log.ship()
-            self._lost[log.group.removeprefix("/aws/lambda/")] += log.take_lost()
+        """The logs of all environments. Those that have ended it ships itself, also what another thread has taken."""
+        with self._retiring:
+            with self._lock:
+                running = [one.log for one in self._environments if one.log is not None]
+                ended, self._ended_logs = self._ended_logs, []
+            for log in ended:
+                log.ship()
+                self._lost[log.group.removeprefix("/aws/lambda/")] += log.take_lost()
         return running
 
 

@@ -43,14 +43,16 @@ class Invocation:
         self.init_ms: float | None = None
         """Of the environment, when this is its first invocation."""
         self.log_position = 0
+        self._answering = threading.Lock()
 
     def answer(self, payload: bytes, function_error: str = "") -> bool:
         """Gives the caller its answer. False when it has one already."""
-        if self.answered.is_set():
-            return False
-        self.reply, self.function_error = payload, function_error
-        self.replied = time.perf_counter()
-        self.answered.set()
+        with self._answering:  # a process that ends as it answers is answered for by two threads
+            if self.answered.is_set():
+                return False
+            self.reply, self.function_error = payload, function_error
+            self.replied = time.perf_counter()
+            self.answered.set()
         return True
 
 

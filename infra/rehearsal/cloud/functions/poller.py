@@ -19,10 +19,10 @@ from moto.awslambda.utils import get_backend
 
 from infra.rehearsal.cloud.api import AwsError
 from infra.rehearsal.cloud.functions.deployment import Deployment
-from infra.rehearsal.cloud.functions.host import functions_of
+from infra.rehearsal.cloud.functions.host import Functions, functions_of
 from infra.rehearsal.cloud.functions.surroundings import ASSUMED_BY
 from infra.rehearsal.cloud.iam.resource_policies import find_queue
-from infra.rehearsal.cloud.overlay.sqs_store import queues_of
+from infra.rehearsal.cloud.overlay.sqs_store import Queues, queues_of
 from infra.rehearsal.cloud.overlay.state import state_of
 
 if TYPE_CHECKING:
@@ -40,8 +40,10 @@ log = logging.getLogger(__name__)
 class Poller:
     """One thread for a mapping, and one more for each batch under way. The mapping is read anew for each batch."""
 
-    def __init__(self, cloud: Cloud, region: str, uuid: str):
+    def __init__(self, cloud: Cloud, host: Functions, queues: Queues, region: str, uuid: str):
         self._cloud = cloud
+        self._host = host
+        self._queues = queues
         self._region = region
         self._uuid = uuid
         self._stop = threading.Event()
@@ -93,7 +95,7 @@ class Poller:
             if self._running >= limit:
                 self._slots.wait(_PAUSE_SECONDS)
                 return False
-        deployment = functions_of(self._cloud).deployment(self._region, mapping.function_arn)
+        deployment = self._host.deployment(self._region, mapping.function_arn)
         sqs = self._sqs(deployment)
         messages = self._gather(sqs, queue, mapping)
         self.problem = ""
@@ -101,7 +103,7 @@ class Poller:
             return False
         with self._slots:
             self._running += 1
-        batch = _Batch(self._cloud, deployment, mapping.event_source_arn, queue.physical_resource_id, messages)
+        batch = _Batch(self._host, deployment, mapping.event_source_arn, queue.physical_resource_id, messages)
         partial = "ReportBatchItemFailures" in (mapping.function_response_types or ())
         threading.Thread(target=self._serve, args=(batch, sqs, partial), name="lambda-batch", daemon=True).start()
         return True
@@ -115,7 +117,6 @@ class Poller:
         deadline = time.monotonic() + (mapping.max_batch_window or 0)
         found: list[dict[str, Any]] = []
         size = 0
-        queues = queues_of(self._cloud)
         while len(found) < mapping.batch_size and size < MOST_EVENT_BYTES // 2 and not self._stop.is_set():
             fresh = sqs.receive_message(
                 QueueUrl=queue.physical_resource_id,
@@ -130,8 +131,8 @@ class Poller:
             if not fresh:
                 if left <= 0:
                     break
-                with queues.changed:
-                    queues.wait(left)
+                with self._queues.changed:
+                    self._queues.wait(left)
         return found
 
     def _serve(self, batch: _Batch, sqs: Any, partial: bool) -> None:
@@ -150,9 +151,9 @@ class Poller:
 
 class _Batch:
     def __init__(
-        self, cloud: Cloud, deployment: Deployment, queue_arn: str, queue_url: str, messages: list[dict[str, Any]]
+        self, host: Functions, deployment: Deployment, queue_arn: str, queue_url: str, messages: list[dict[str, Any]]
     ):
-        self._cloud = cloud
+        self._host = host
         self._deployment = deployment
         self._queue_url = queue_url
         self._messages = messages
@@ -161,7 +162,7 @@ class _Batch:
     def run(self, sqs: Any, partial: bool) -> None:
         deployment = self._deployment
         payload = json.dumps(self._event, ensure_ascii=False).encode("utf-8", "surrogatepass")
-        answer = functions_of(self._cloud).invoke(deployment.region, deployment.arn, payload)
+        answer = self._host.invoke(deployment.region, deployment.arn, payload)
         if answer.function_error:
             return
         failed = (
@@ -228,12 +229,15 @@ class Pollers:
 
     def __init__(self, cloud: Cloud):
         self._cloud = cloud
+        # Held from the beginning: a poller that asked for them while the cloud closes would make them anew.
+        self._host = functions_of(cloud)
+        self._queues = queues_of(cloud)
         self._lock = threading.Lock()
         self._pollers: dict[str, Poller] = {}
 
     def start(self, region: str, uuid: str) -> None:
         with self._lock:
-            self._pollers[uuid] = Poller(self._cloud, region, uuid)
+            self._pollers[uuid] = Poller(self._cloud, self._host, self._queues, region, uuid)
 
     def stop(self, uuid: str) -> None:
         with self._lock:

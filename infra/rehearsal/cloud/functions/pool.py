@@ -67,7 +67,8 @@ class Pool:
     def joined(self, environment: Environment) -> bool:
         """Counts an environment whose process has been launched. False when the pool has been closed: end it."""
         with self._lock:
-            self._members.add(environment)
+            if not environment.ended:  # else `gone` may have been here already
+                self._members.add(environment)
             return not self._closed
 
     def release(self, environment: Environment) -> None:
