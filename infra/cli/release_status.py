@@ -24,7 +24,7 @@ from infra.registry import status as endpoints
 from infra.registry.target import Target
 from infra.releases import leftovers as left
 from infra.releases.status import KIND_WORDS, ReleaseStatus, asked_everywhere, release_status
-from infra.releases.words import ReleaseError, command
+from infra.releases.words import ReleaseError, aws_command, command
 
 app = typer.Typer()
 
@@ -153,7 +153,7 @@ def _told(shown: Shown, where: Target) -> list[Text]:
     if any(each.removable for each in shown.leftovers):
         lines.append(f"to delete what is left over: {command(where, 'clean', model, '--yes')}")
     lines += [
-        f"to delete it: aws sagemaker delete-endpoint --endpoint-name {each.name}"
+        f"to delete it: {aws_command(where, 'sagemaker', 'delete-endpoint', '--endpoint-name', each.name)}"
         for each in shown.leftovers
         if not each.removable
     ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.exceptions import ClientError
+from mainstage.guard_alarms import guard_alarm_names
 
 from infra.catalog import Model
 from infra.layers.names import endpoint_name
@@ -97,9 +98,9 @@ def status(target: Target, model: Model, url: str = "") -> ModelStatus:
 
 
 def _alarms(target: Target, endpoint: str) -> dict[str, str]:
-    pages = (
-        target.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=guard_prefix(endpoint))
-    )
+    # By name: with the prefix those of the model `iris-guard` would be told as guards of `iris`.
+    names = list(guard_alarm_names(endpoint).values())
+    pages = target.client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNames=names)
     return {alarm["AlarmName"]: alarm["StateValue"] for page in pages for alarm in page["MetricAlarms"]}
 
 
@@ -107,8 +108,7 @@ def _variants(sagemaker: Any, endpoint: Mapping[str, Any]) -> list[VariantStatus
     live = endpoint.get("ProductionVariants", [])
     if not live:
         return []
-    configuration = sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
-    models = {variant["VariantName"]: variant.get("ModelName", "") for variant in configuration["ProductionVariants"]}
+    models = _models(sagemaker, endpoint["EndpointConfigName"])
     total = sum(variant.get("CurrentWeight", 0.0) for variant in live)
     return [
         VariantStatus(
@@ -122,12 +122,26 @@ def _variants(sagemaker: Any, endpoint: Mapping[str, Any]) -> list[VariantStatus
     ]
 
 
+def _models(sagemaker: Any, configuration: str) -> dict[str, str]:
+    """The Model of each variant; none when the configuration was deleted under the live endpoint."""
+    try:
+        told = sagemaker.describe_endpoint_config(EndpointConfigName=configuration)
+    except ClientError as error:
+        if "Could not find" not in str(error):
+            raise
+        return {}
+    return {variant["VariantName"]: variant.get("ModelName", "") for variant in told["ProductionVariants"]}
+
+
 def _version(sagemaker: Any, model_name: str) -> str:
     """The version that the variant's Model resource was made for."""
+    if not model_name:
+        return "unknown (its configuration is gone)"
     try:
         described = sagemaker.describe_model(ModelName=model_name)
-    except ClientError:
-        return "unknown (its Model is gone)"
+    except ClientError as error:
+        gone = "Could not find" in str(error)
+        return f"unknown ({'its Model is gone' if gone else error.response['Error']['Code']})"
     containers = [described["PrimaryContainer"]] if "PrimaryContainer" in described else described.get("Containers", [])
     return next(
         (c["Environment"][VERSION_VARIABLE] for c in containers if VERSION_VARIABLE in c.get("Environment", {})),

@@ -70,7 +70,7 @@ def of_model(target: Target, model: Model) -> Iterator[Leftover]:
 
 
 def clean(target: Target, found: Collection[Leftover], say: Callable[[str], None]) -> list[Leftover]:
-    """Deletes what may be deleted, after a last look at endpoints; returns what was deleted. Raises ClientError."""
+    """Deletes what may be deleted, after a last look at endpoints; returns what is gone. Raises ClientError."""
     sagemaker = target.client("sagemaker")
     deletes: Mapping[str, Callable[[str], Any]] = {
         ENDPOINT: lambda name: sagemaker.delete_endpoint(EndpointName=name),
@@ -81,12 +81,21 @@ def clean(target: Target, found: Collection[Leftover], say: Callable[[str], None
     for each in found:
         if not each.removable:
             continue
-        if each.kind == ENDPOINT and sagemaker.describe_endpoint(EndpointName=each.name)["EndpointStatus"] != "Failed":
-            continue  # it has come up since
-        deletes[each.kind](each.name)
-        say(f"deleted {each.kind} {each.name}")
+        try:
+            if each.kind == ENDPOINT and _status(sagemaker, each.name) != "Failed":
+                continue  # it has come up since
+            deletes[each.kind](each.name)
+            say(f"deleted {each.kind} {each.name}")
+        except ClientError as error:
+            if "Could not find" not in str(error):
+                raise
+            say(f"{each.kind} {each.name} is gone already")  # somebody else cleans up too
         done.append(each)
     return done
+
+
+def _status(sagemaker: Any, endpoint: str) -> str:
+    return sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointStatus"]
 
 
 def _failed(found: Live) -> Leftover:

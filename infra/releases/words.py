@@ -45,6 +45,12 @@ def command(target: Target, *words: str) -> str:
     return shlex.join(line)
 
 
+def aws_command(target: Target, *words: str) -> str:
+    """A command line of the AWS CLI for the same target: pasted in a rehearsal it reaches no account of the person's."""
+    where = ["--endpoint-url", str(target.endpoint_url)] if target.emulated else ["--profile", str(target.profile)]
+    return shlex.join(["aws", *words, "--region", target.region, *where])
+
+
 def release_command(target: Target) -> str:
     """The command that releases what the catalog asks for."""
     if target.emulated:

@@ -8,7 +8,7 @@ import json
 
 import pytest
 from cli import Run, lines
-from release_world import World, configuration
+from release_world import World, configuration, refused
 
 pytestmark = pytest.mark.usefixtures("in_service")
 
@@ -47,12 +47,28 @@ def test_what_is_left_over_is_told_then_deleted(run: Run, world: World) -> None:
     )  # fmt: skip
 
 
+def test_what_somebody_else_has_deleted_meanwhile_is_gone(run: Run, world: World) -> None:
+    world.configs[configuration(3)] = "ml.m5.large"
+    world.models.append("dev-iris-v3-0000000b")
+    world.refuses["delete_endpoint_config"] = refused(
+        "ValidationException", 'Could not find endpoint configuration "dev-iris-v3-0000000a".'
+    )
+    assert lines(run("model", "clean", "iris", "--yes")) == [
+        "endpoint configuration dev-iris-v3-0000000a is gone already",
+        "deleted model dev-iris-v3-0000000b",
+        "done",
+    ]
+
+
 def test_an_endpoint_of_no_model_is_shown_and_deleted_only_when_it_never_served(run: Run, world: World) -> None:
     arn = "arn:aws:sagemaker:eu-west-1:111111111111:endpoint/dev-old"
     world.others = [{"EndpointName": "dev-old", "EndpointArn": arn, "EndpointStatus": "InService"}]
     told = lines(run("model", "status"))
     assert told[2].split() == ["old", "not", "in", "the", "catalog", "nothing", "InService", "-", "none"]
-    assert "old: to delete it: aws sagemaker delete-endpoint --endpoint-name dev-old" in told
+    assert (
+        "old: to delete it: aws sagemaker delete-endpoint --endpoint-name dev-old --region eu-west-1 --endpoint-url "
+        "http://127.0.0.1:1"
+    ) in told
     assert lines(run("model", "clean", "--yes"))[-1] == (
         "stays: endpoint dev-old: it is InService, and no file in stacks/models names its model; look at it before it goes"
     )
