@@ -46,7 +46,7 @@ def command(target: Target, *words: str) -> str:
 
 
 def aws_command(target: Target, *words: str) -> str:
-    """A command line of the AWS CLI for the same target: pasted in a rehearsal it reaches no account of the person's."""
+    """An `aws` command line for the same target: pasted in a rehearsal it reaches no account of the person's."""
     where = ["--endpoint-url", str(target.endpoint_url)] if target.emulated else ["--profile", str(target.profile)]
     return shlex.join(["aws", *words, "--region", target.region, *where])
 
