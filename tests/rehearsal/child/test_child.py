@@ -9,24 +9,17 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from infra.rehearsal import child
-
-
-def gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    # A zombie that nobody waits for yet is gone too.
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z"
+from infra.rehearsal.pointer import alive
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end, what
         time.sleep(0.02)
@@ -52,11 +45,19 @@ def pids_in(path: Path) -> list[int]:
     return [int(word) for word in path.read_text().split()]
 
 
-def test_a_time_out_ends_it_and_what_it_started(tmp_path: Path) -> None:
-    with pytest.raises(TimeoutError, match="not done after 3 s"):
-        child.run([sys.executable, "-c", SLOW, str(tmp_path / "pids")], timeout_seconds=3)
+def test_a_time_out_ends_it_and_what_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class AtWork(subprocess.Popen[str]):
+        """Its time begins when the command is at work, however slow the machine is."""
+
+        def communicate(self, *given: Any, **options: Any) -> Any:
+            pids_in(tmp_path / "pids")
+            return super().communicate(*given, **options)
+
+    monkeypatch.setattr(child, "subprocess", SimpleNamespace(**{**vars(subprocess), "Popen": AtWork}))
+    with pytest.raises(TimeoutError, match=r"not done after 0\.2 s"):
+        child.run([sys.executable, "-c", SLOW, str(tmp_path / "pids")], timeout_seconds=0.2)
     for pid in pids_in(tmp_path / "pids"):
-        until(lambda pid=pid: gone(pid), f"{pid} lives")
+        until(lambda pid=pid: not alive(pid), f"{pid} lives")
 
 
 def test_kill_9_of_the_caller_ends_it_and_what_it_started(tmp_path: Path) -> None:
@@ -65,6 +66,6 @@ def test_kill_9_of_the_caller_ends_it_and_what_it_started(tmp_path: Path) -> Non
     caller = subprocess.Popen([sys.executable, "-c", program])
     pids = pids_in(tmp_path / "pids")
     os.kill(caller.pid, signal.SIGKILL)
-    caller.wait(10)
+    caller.wait()
     for pid in pids:
-        until(lambda pid=pid: gone(pid), f"{pid} lives")
+        until(lambda pid=pid: not alive(pid), f"{pid} lives")

@@ -17,7 +17,7 @@ from infra.rehearsal.cloud.api import AwsError, Call, Principal
 from infra.rehearsal.cloud.cloud import Cloud
 from infra.rehearsal.cloud.door import UNPARSED
 from infra.rehearsal.cloud.moto_backend import S3_CARRIED
-from infra.rehearsal.cloud.server import Server
+from infra.rehearsal.cloud.server import THREADS, Server
 
 
 def _error(call: Any, *args: Any, **params: Any) -> tuple[str, int, str]:
@@ -323,12 +323,17 @@ def test_a_port_in_use_is_named(cloud: Cloud):
 
 
 def test_a_closed_server_frees_its_port_and_its_threads(cloud: Cloud):
-    before = threading.active_count()
+    # Counted, threads of other tests would count too: some end just now, and a thread that is done ends a moment later.
+    before = set(threading.enumerate())
     server = Server(cloud.door.handle)
-    assert threading.active_count() > before
+    names = ("waitress", "rehearsal-door")
+    own = {thread for thread in threading.enumerate() if thread.name.startswith(names)} - before
+    assert len(own) == THREADS + 1
     server.close()
     server.close()
-    assert threading.active_count() == before
+    for thread in own:
+        thread.join(30)
+    assert not [thread for thread in own if thread.is_alive()]
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", server.port), timeout=5)
     Server(cloud.door.handle, server.port).close()

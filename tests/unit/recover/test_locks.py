@@ -9,7 +9,6 @@ import re
 import socket
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -71,10 +70,12 @@ def test_a_lock_of_a_living_process_or_of_another_machine_is_told(tmp_path: Path
 
 def test_one_that_is_given_back_is_waited_for(tmp_path: Path) -> None:
     file, said = write(tmp_path, os.getpid()), list[str]()
-    timer = threading.Timer(0.3, file.unlink)
-    timer.start()
-    wait_for_others(tmp_path.as_uri(), STACK, said.append, wait_seconds=30)
-    timer.join()
+
+    def say(line: str) -> None:
+        said.append(line)
+        file.unlink()  # now that it was seen
+
+    wait_for_others(tmp_path.as_uri(), STACK, say, wait_seconds=30)
     me = f"process {os.getpid()} ({getpass.getuser()} on {socket.gethostname()}, since 2026-11-21T10:00:00)"
     assert said == [f"{STACK}: waiting for {me}"]
 
