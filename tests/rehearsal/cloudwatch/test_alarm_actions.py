@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from infra.rehearsal.cloud.overlay.alarm_store import alarms_of
+
 ALARM_ARN = "arn:aws:cloudwatch:eu-west-1:111111111111:alarm:errors"
 
 
@@ -193,3 +195,19 @@ def test_an_action_that_is_no_topic_is_not_pretended(pager):
     pager.state("ALARM")
     outcomes = {data["notificationResource"]: data["actionState"] for _, data in pager.actions()}
     assert outcomes == {action: "Failed", pager.topic: "Succeeded"}
+
+
+def test_a_page_tells_of_its_own_change_also_when_the_alarm_has_changed_again(pager):
+    """Another thread evaluates it before the action of the one that set it has run."""
+    alarms = alarms_of(pager.cloud)
+    pager.alarm(OKActions=[pager.topic])
+
+    def back(region, name, value):
+        if value == "ALARM":
+            alarms.set_state(region, name, "OK", "evaluated", "")
+
+    alarms.watchers.append(back)
+    pager.state("ALARM")
+    pages = [json.loads(each.message) for each in pager.cloud.messages]
+    told = [(page["OldStateValue"], page["NewStateValue"], page["NewStateReason"]) for page in pages]
+    assert sorted(told) == [("ALARM", "OK", "evaluated"), ("INSUFFICIENT_DATA", "ALARM", "a drill")]

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
+from types import SimpleNamespace
 
 import pytest
+
+from infra.rehearsal.cloud.overlay import alarm_store
 
 from .test_alarm_actions import Pager, statement
 
@@ -58,6 +62,23 @@ def test_it_is_evaluated_when_it_is_put_and_reads_back(stage):
     assert stage.cloudwatch.list_tags_for_resource(ResourceARN=found["AlarmArn"])["Tags"] == [
         {"Key": "team", "Value": "ml"}
     ]
+
+
+def test_a_change_that_comes_while_it_is_evaluated_is_seen(stage, monkeypatch):
+    """Two threads: one sets an alarm and evaluates the incident, the other one sets the alarm back just then."""
+    stage.composite("ALARM(errors)")
+    back = threading.Thread(target=lambda: stage.set("errors", "OK"))
+
+    def dumps(value, **options):
+        if value.get("triggeringAlarms") and not back.ident:
+            back.start()
+            back.join(0.3)
+        return json.dumps(value, **options)
+
+    monkeypatch.setattr(alarm_store, "json", SimpleNamespace(dumps=dumps, loads=json.loads))
+    stage.set("errors", "ALARM")
+    back.join(10)
+    assert stage.state_of() == "OK"
 
 
 def test_one_incident_is_one_page_that_tells_which_alarm(stage):

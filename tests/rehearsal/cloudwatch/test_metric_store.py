@@ -219,10 +219,10 @@ def test_what_is_read_does_not_change_with_later_values(store):
 
 def test_thousands_of_points_a_second_are_cheap(store):
     """A put took 2 µs when this was written; ten times that is a mistake."""
-    started = time.perf_counter()
+    started = time.thread_time()
     for value in range(20_000):
         store.put("N", "m", value / 7, dimensions={"EndpointName": "iris", "ModelVersion": "1"}, at=START, **HERE)
-    assert time.perf_counter() - started < 1
+    assert time.thread_time() - started < 1
     assert store.statistic(
         "N", "m", "p50", dimensions={"EndpointName": "iris", "ModelVersion": "1"}, **HERE
     ) == pytest.approx(19_999 / 14)

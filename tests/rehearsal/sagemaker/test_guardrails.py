@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from botocore.exceptions import ClientError
 
+from infra.rehearsal.cloud.overlay.alarm_store import alarms_of
+
 ALARM = "guard"
 REQUESTS = 100
 
@@ -172,6 +174,21 @@ def test_all_at_once_bakes_before_the_old_fleet_ends(release):
     assert (release.status(), old.host.alive) == (("Updating", "c"), True)
     release.minutes(1)
     assert release.status() == ("InService", "c2")
+
+
+def test_an_alarm_that_is_ok_again_before_it_is_looked_at_takes_the_release_back(release):
+    """What a person set holds until the alarm is evaluated, which another thread may do at once."""
+    alarms = alarms_of(release.cloud)
+
+    def back(region, name, value):
+        if value == "ALARM":
+            alarms.set_state(region, name, "OK", "evaluated", "")
+
+    release.start(DeploymentConfig=canary())
+    alarms.watchers.insert(0, back)
+    release.ring()
+    assert release.status() == ("RollingBack", "c")
+    assert ALARM in release.described()["FailureReason"]
 
 
 def test_rolling_shifts_batch_by_batch_and_bakes_the_last_one_too(release):

@@ -33,14 +33,18 @@ _SHORT_INTERVAL = 10
 _LONGEST_WAIT = 3600.0
 
 
+Quiet = tuple[int, dict[str, Any], str]
+"""The store's count of changes, the alarm's settings, its state."""
+
+
 class Evaluated(Protocol):
     """An alarm as the evaluator sees it."""
 
     settings: dict[str, Any]
     state: str
     due: datetime
-    quiet_since: int
-    """The store's count of changes when nothing was there to see; -1 while something was."""
+    quiet: Quiet | None
+    """With what nothing was there to see: while all of that is as it was, the next evaluation says the same."""
 
 
 class Alarms(Protocol):
@@ -125,8 +129,8 @@ class Evaluator:
 
     def _evaluate_one(self, region: str, alarm: Evaluated, now: datetime) -> None:
         store, settings = self._cloud.metrics, alarm.settings
-        changes = store.changes
-        if alarm.quiet_since == changes:
+        as_it_is: Quiet = store.changes, settings, alarm.state
+        if alarm.quiet == as_it_is:
             return
         rule, period = rule_of(settings), seconds_of(settings)
         periods, empty = read_periods(store, settings, region=region, now=now)
@@ -138,7 +142,7 @@ class Evaluator:
             # Nothing there, nothing to come, and this state: the next evaluation says the same.
             end = periods[-1].starts.timestamp() + period
             posted = store.latest + _MINUTE + max(POSTING_DELAY_SECONDS.values()) <= now.timestamp()
-            alarm.quiet_since = changes if empty and posted and store.latest < end else -1
+            alarm.quiet = as_it_is if empty and posted and store.latest < end else None
             return
         words = reason(rule, verdict, periods, counted=settings.get("DatapointsToAlarm") is not None)
         data = reason_data(rule, verdict, periods, settings, period, now)

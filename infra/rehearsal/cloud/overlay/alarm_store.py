@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from infra.rehearsal.cloud.alarm_words import stamp
 from infra.rehearsal.cloud.composite_rules import Expression, alarms_in, holds, parse
 from infra.rehearsal.cloud.overlay.alarm_actions import Outcome, run_action
-from infra.rehearsal.cloud.overlay.alarm_evaluation import Evaluated, Evaluator, interval
+from infra.rehearsal.cloud.overlay.alarm_evaluation import Evaluated, Evaluator, Quiet, interval
 from infra.rehearsal.cloud.overlay.answers import picked
 from infra.rehearsal.cloud.overlay.state import state_of
 
@@ -62,7 +62,7 @@ class Alarm:
     configured: datetime
     due: datetime
     """When it is evaluated next."""
-    quiet_since: int = -1
+    quiet: Quiet | None = None
     """See `alarm_evaluation.Evaluated`."""
     state: str = "INSUFFICIENT_DATA"
     reason: str = _INITIAL_REASON
@@ -105,6 +105,17 @@ class Composite(Alarm):
         return {_name_of(each) for each in alarms_in(self.rule)}
 
 
+@dataclass(frozen=True)
+class _Change:
+    """An alarm that has come to another state, and how it was described then."""
+
+    region: str
+    alarm: Alarm
+    old: str
+    at: datetime
+    described: dict[str, Any]
+
+
 class Alarms:
     """The alarms of a cloud, by region and name, and their history, which outlives them (API reference)."""
 
@@ -114,8 +125,9 @@ class Alarms:
         self.alarms: dict[tuple[str, str], Alarm] = {}
         self.composites: dict[tuple[str, str], Composite] = {}
         self.history: list[tuple[str, dict[str, Any]]] = []
-        self.watchers: list[Callable[[str, str], None]] = []
-        """Called with region and name of an alarm that has come to another state, in the thread that changed it."""
+        self.watchers: list[Callable[[str, str, str], None]] = []
+        """Called with region, name and new state of an alarm that has come to another state, in the thread that changed
+        it: the alarm may have changed again since."""
         self.evaluator = Evaluator(cloud, self)
 
     def close(self) -> None:
@@ -158,7 +170,7 @@ class Alarms:
                 self.alarms[region, alarm.name] = alarm
                 self._note_put(region, alarm, "Create")
             else:
-                alarm.settings, alarm.configured, alarm.due, alarm.quiet_since = kept, now, due, -1
+                alarm.settings, alarm.configured, alarm.due = kept, now, due
                 self._note_put(region, alarm, "Update")
         self.evaluator.start()
         return alarm
@@ -205,27 +217,37 @@ class Alarms:
         settings: those that the state was found with; nothing happens when the alarm has others by now, or is gone.
         on_the_way: alarms whose change has led here; none of them is evaluated again.
         """
-        now = self.cloud.clock.now()
         with self.lock:
             alarm = self.get(region, name)
             if alarm is None or settings not in (None, alarm.settings):
                 return
-            old, old_reason = alarm.state, alarm.reason
-            old_data = alarm.reason_data
-            alarm.state, alarm.reason, alarm.reason_data, alarm.state_set = value, reason, reason_data, now
-            alarm.quiet_since = -1
-            if old == value:
-                return
-            alarm.state_changed = now
-            data = {"oldState": _state(old, old_reason, old_data), "newState": _state(value, reason, reason_data)}
-            self.note(region, alarm, "StateUpdate", f"Alarm updated from {old} to {value}", data)
-            actions = list(alarm.settings[ACTION_LISTS[value]]) if alarm.settings["ActionsEnabled"] else []
+            change = self._set(region, alarm, value, reason, reason_data)
+        if change is not None:
+            self._follow(change, on_the_way)
+
+    def _set(self, region: str, alarm: Alarm, value: str, reason: str, reason_data: str) -> _Change | None:
+        """The change, when it is one. The lock is held."""
+        now = self.cloud.clock.now()
+        old, old_reason, old_data = alarm.state, alarm.reason, alarm.reason_data
+        alarm.state, alarm.reason, alarm.reason_data, alarm.state_set = value, reason, reason_data, now
+        if old == value:
+            return None
+        alarm.state_changed = now
+        data = {"oldState": _state(old, old_reason, old_data), "newState": _state(value, reason, reason_data)}
+        self.note(region, alarm, "StateUpdate", f"Alarm updated from {old} to {value}", data)
+        return _Change(region, alarm, old, now, alarm.described())
+
+    def _follow(self, change: _Change, on_the_way: tuple[str, ...]) -> None:
+        """What a change sets off, of which the alarm may have changed again meanwhile."""
+        region, alarm, name, value = change.region, change.alarm, change.alarm.name, change.described["StateValue"]
         for watcher in tuple(self.watchers):
-            watcher(region, name)
-        for action in actions:
-            self.note_action(region, alarm, run_action(self.cloud, region, alarm.described(), old, action))
+            watcher(region, name, value)
+        for action in change.described[ACTION_LISTS[value]] if change.described["ActionsEnabled"] else ():
+            outcome = run_action(self.cloud, region, change.described, change.old, action)
+            self._note_action(region, alarm, outcome, change.at)
         for parent in self.parents(region, name):
-            self._evaluate(region, parent, f"{alarm.arn} transitioned to {value} at {_day(now)}", (*on_the_way, name))
+            cause = f"{alarm.arn} transitioned to {value} at {_day(change.at)}"
+            self._evaluate(region, parent, cause, (*on_the_way, name))
 
     def _evaluate(self, region: str, alarm: Composite, cause: str, on_the_way: tuple[str, ...]) -> None:
         """Finds a composite alarm's state. cause: "created", "updated", or what happened to one of its alarms.
@@ -235,6 +257,8 @@ class Alarms:
         if alarm.name in on_the_way:
             return
         with self.lock:
+            if self.composites.get((region, alarm.name)) is not alarm:
+                return
             told = [each for name in sorted(alarm.children) if (each := self.get(region, name)) is not None]
             value = "ALARM" if holds(alarm.rule, lambda named: self._state_of(region, named)) else "OK"
             if value == alarm.state:
@@ -247,17 +271,20 @@ class Alarms:
                 {"arn": each.arn, "state": {"value": each.state, "timestamp": stamp(each.state_changed)}}
                 for each in told
             ]
-        data = json.dumps({"triggeringAlarms": triggering}, separators=(",", ":"))
-        self.set_state(region, alarm.name, value, cause, data, settings=alarm.settings, on_the_way=on_the_way)
+            data = json.dumps({"triggeringAlarms": triggering}, separators=(",", ":"))
+            # Set before one of its alarms can change again, or that change would find the state as it was.
+            change = self._set(region, alarm, value, cause, data)
+        if change is not None:
+            self._follow(change, on_the_way)
 
     def _state_of(self, region: str, named: str) -> str:
         found = self.get(region, _name_of(named))
         return found.state if found is not None else "INSUFFICIENT_DATA"
 
-    def note_action(self, region: str, alarm: Alarm, outcome: Outcome) -> None:
+    def _note_action(self, region: str, alarm: Alarm, outcome: Outcome, changed: datetime) -> None:
         data: dict[str, Any] = {
             "actionState": "Failed" if outcome.error else "Succeeded",
-            "stateUpdateTimestamp": int(alarm.state_set.timestamp() * 1000),
+            "stateUpdateTimestamp": int(changed.timestamp() * 1000),
             "notificationResource": outcome.action,
             "publishedMessage": outcome.message,
         }

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import ClientError
 
+from infra.rehearsal.cloud.alarm_rules import ALARM
 from infra.rehearsal.cloud.overlay.cloudwatch_alarms import alarms_of
 from infra.rehearsal.cloud.overlay.deployment_plan import Plan, Step
 from infra.rehearsal.cloud.overlay.endpoint_events import tell_deployment, tell_end, tell_state
@@ -80,11 +81,10 @@ class Watches:
             if waiting.due <= now:
                 waiting.go_on(now)
 
-    def alarm_changed(self, region: str, name: str) -> None:
-        """An alarm has another state: whoever watches it looks now."""
+    def alarm_changed(self, region: str, name: str, state: str) -> None:
+        """An alarm has come to another state: whoever watches it looks now."""
         for waiting in self.every():
-            if waiting.watches(region, name):
-                waiting.go_on(self._sagemaker.cloud.clock.now())
+            waiting.alarm_changed(region, name, state)
 
     def close(self) -> None:
         with self._lock:
@@ -103,9 +103,9 @@ class Waits(ABC):
     def go_on(self, now: datetime) -> None:
         """Does what is due; `due` lies after `now` then, or it waits no more."""
 
-    def watches(self, region: str, alarm: str) -> bool:
-        del region, alarm
-        return False
+    def alarm_changed(self, region: str, alarm: str, state: str) -> None:
+        """An alarm has come to another state."""
+        del region, alarm, state
 
 
 class CapacityWait(Waits):
@@ -146,6 +146,8 @@ class Deployment(Waits):
         self._step = -1
         self._until = self._look = self._clock.now()
         self._rolling_back = self._over = False
+        self._rang: set[str] = set()
+        """Alarms that rang since: one may be OK again before this deployment comes to look at it."""
         self.due = self._until
 
     def begin(self) -> None:
@@ -162,8 +164,11 @@ class Deployment(Waits):
             # One that waits for nothing is over by now, and has moved no clock.
             self.sagemaker.watches.let_time_pass(self)
 
-    def watches(self, region: str, alarm: str) -> bool:
-        return region == self.endpoint.region and alarm in self.plan.alarms
+    def alarm_changed(self, region: str, alarm: str, state: str) -> None:
+        if region == self.endpoint.region and alarm in self.plan.alarms:
+            if state == ALARM:
+                self._rang.add(alarm)
+            self.go_on(self._clock.now())
 
     def go_on(self, now: datetime) -> None:
         with self._lock:
@@ -231,7 +236,7 @@ class Deployment(Waits):
             found = client.describe_alarms(AlarmNames=list(self.plan.alarms))["MetricAlarms"]
         except ClientError as refusal:
             return f"The auto-rollback alarms could not be read under the execution role: {refusal}"
-        ringing = sorted(alarm["AlarmName"] for alarm in found if alarm["StateValue"] == "ALARM")
+        ringing = sorted({alarm["AlarmName"] for alarm in found if alarm["StateValue"] == ALARM} | self._rang)
         if ringing:
             return f"The deployment was rolled back: auto-rollback alarm(s) in ALARM state: {', '.join(ringing)}."
         return ""
