@@ -103,7 +103,7 @@ def test_killed_up_and_killed_down(checkout: WholeCheckout, monkeypatch: pytest.
         0, "Nothing remains of dev; its emulated cloud is stopped.",
     )  # fmt: skip
     assert cloud_control.find(checkout.root) is None
-    assert not alive(running.pid)
+    until(lambda: not alive(running.pid), "the end of the cloud's process", 60)  # its lock is free a moment earlier
     down = checkout.run("rehearse-down", "--env", "dev")
     assert (down.returncode, down.stdout) == (0, "no emulated cloud runs, so nothing stands\n")
     assert checkout.git_status() == ""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import time
 import zipfile
 from typing import TYPE_CHECKING
 
 from gateway_world import ACCOUNT_ID, FORBIDDEN, REGION, SERVER_ERROR, Function, World
+
+from infra.rehearsal.cloud.functions import pids
 
 if TYPE_CHECKING:
     from infra.rehearsal.cloud.cloud import Cloud
@@ -68,10 +69,11 @@ def test_a_prediction_through_everything(cloud: Cloud) -> None:
     failed = world.send(body=b"fail", headers=world.signed(caller, body=b"fail"))
     assert (failed.status, failed.body) == (500, SERVER_ERROR)
     assert world.send().body == FORBIDDEN
-    started = time.perf_counter()
+    running = pids(cloud, "front-door")
     for _ in range(5):
         assert world.send(body=body, headers=world.signed(caller, body=body)).status == 200
-    assert time.perf_counter() - started < 5
+    # More may have started: a busy machine lets the next request come before the process asks for it.
+    assert set(running) <= set(pids(cloud, "front-door")), "a process serves on, also after a failure"
     assert cloud.metrics.statistic(
         "AWS/ApiGateway", "Count", "Sum", region=REGION, dimensions={"ApiId": world.api_id}
     ) == 9  # fmt: skip

@@ -61,7 +61,7 @@ def test_no_answer_is_mixed_up_while_routes_change(world: World) -> None:
 def test_more_slow_requests_than_threads_are_all_answered(world: World) -> None:
     """Beyond the listener's threads requests wait; none is lost, none is refused."""
     release = threading.Event()
-    world.function.answer = lambda event: release.wait(10) and "done"
+    world.function.answer = lambda event: release.wait(60) and "done"
     with ThreadPoolExecutor(60) as pool:
         replies = [pool.submit(world.send) for _ in range(60)]
         wait_until(lambda: len(world.function.events) == 48)

@@ -201,7 +201,7 @@ def test_a_function_that_takes_too_long_is_503(world: World, caplog: pytest.LogC
     release = threading.Event()
     integration = world.integration(TimeoutInMillis=50)
     world.route("GET /slow", integration)
-    world.function.answer = lambda event: release.wait(5) and "late"
+    world.function.answer = lambda event: release.wait(60) and "late"
     try:
         with caplog.at_level(logging.WARNING):
             reply = world.send("GET", "/slow", body=b"")
@@ -209,19 +209,21 @@ def test_a_function_that_takes_too_long_is_503(world: World, caplog: pytest.LogC
         assert f"{FUNCTION_ARN} took longer than 0.05 s" in caplog.text
     finally:
         release.set()
+    # Nobody promises that a busy machine answers within those 50 ms.
+    world.gateway.update_integration(ApiId=world.api_id, IntegrationId=integration, TimeoutInMillis=30_000)
     world.function.answer = lambda event: "in time"
     assert world.send("GET", "/slow", body=b"").body == b"in time"
 
 
 def test_who_waits_is_answered_when_the_api_goes(world: World) -> None:
     release, replies = threading.Event(), []
-    world.function.answer = lambda event: release.wait(5)
+    world.function.answer = lambda event: release.wait(60)
     client = threading.Thread(target=lambda: replies.append(world.send()))
     client.start()
     try:
         wait_until(lambda: bool(world.function.events))
         world.gateway.delete_api(ApiId=world.api_id)
-        client.join(5)
+        client.join(30)
         assert [reply.status for reply in replies] == [503]
     finally:
         release.set()
@@ -276,7 +278,7 @@ def test_an_origin_is_ignored_and_a_foreign_host_refused(world: World) -> None:
 
 def _raw(world: World, data: bytes) -> socket.socket:
     parts = urlsplit(world.url)
-    connection = socket.create_connection((parts.hostname, parts.port), timeout=5)
+    connection = socket.create_connection((parts.hostname, parts.port), timeout=30)
     connection.sendall(data)
     return connection
 
@@ -321,7 +323,7 @@ def test_what_was_not_read_or_written_to_its_end_is_let_go(cloud: Cloud, monkeyp
     monkeypatch.setattr(TempfileBasedBuffer, "newfile", newfile)
     listener = Listener("let-go", lambda request: Answer(200, (), b"y" * (8 * MIB)), cloud.clock.now)
     parts = urlsplit(listener.url)
-    gone, half, unread = (socket.create_connection((parts.hostname, parts.port), timeout=5) for _ in range(3))
+    gone, half, unread = (socket.create_connection((parts.hostname, parts.port), timeout=30) for _ in range(3))
     with gone, half, unread:
         unread.sendall(_head(0))
         assert unread.recv(100).startswith(b"HTTP/1.1 200")
@@ -336,7 +338,7 @@ def test_what_was_not_read_or_written_to_its_end_is_let_go(cloud: Cloud, monkeyp
 
 def test_a_client_that_hangs_up_before_the_reply_leaves_nothing_broken(world: World) -> None:
     release = threading.Event()
-    world.function.answer = lambda event: release.wait(5) and "x" * MIB
+    world.function.answer = lambda event: release.wait(60) and "x" * MIB
     for _ in range(5):
         _cut(_raw(world, _head(len(BODY)) + BODY))
     wait_until(lambda: len(world.function.events) == 5)

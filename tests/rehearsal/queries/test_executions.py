@@ -127,7 +127,7 @@ def test_a_running_query_is_stopped(log):
     with pytest.raises(ClientError, match="Current state: RUNNING"):
         log.athena.get_query_results(QueryExecutionId=query_id)
     log.athena.stop_query_execution(QueryExecutionId=query_id)
-    status = queries.finished(log.cloud, query_id, 10)["Status"]
+    status = queries.finished(log.cloud, query_id)["Status"]
     assert (status["State"], status["StateChangeReason"]) == ("CANCELLED", "Query cancelled by user")
     log.athena.stop_query_execution(QueryExecutionId=query_id)
 
@@ -158,7 +158,7 @@ def test_queries_wait_their_turn_and_a_waiting_one_is_stopped(log):
     assert state == "QUEUED"
     for query_id in reversed(ids):
         log.athena.stop_query_execution(QueryExecutionId=query_id)
-    assert {queries.finished(log.cloud, one, 20)["Status"]["State"] for one in ids} == {"CANCELLED"}
+    assert {queries.finished(log.cloud, one)["Status"]["State"] for one in ids} == {"CANCELLED"}
 
 
 def test_a_token_starts_once(log):

@@ -114,7 +114,7 @@ def test_a_host_whose_engine_was_killed_ends_with_its_program_and_what_that_has_
     assert all(map(alive, started)), "it ends only when its engine does"
     os.kill(engine.process.pid, signal.SIGKILL)
     try:
-        assert until(lambda: not any(map(alive, started)), 10), [each for each in started if alive(each)]
+        assert until(lambda: not any(map(alive, started))), [each for each in started if alive(each)]
     finally:
         for each in filter(alive, started):
             os.kill(each, signal.SIGKILL)
