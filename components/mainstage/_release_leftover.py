@@ -92,7 +92,13 @@ def differences(kind: Kind, inputs: Mapping[str, Any], there: Mapping[str, Any])
     found = []
     for asked, shown in kind.same.items():
         wanted, live = _at(inputs, asked), _at(there, shown)
-        if _plain(wanted) != _plain(live):
+        if _plain(wanted) == _plain(live):
+            continue
+        if isinstance(live, Mapping) or isinstance(wanted, Mapping):  # values of an environment may be secrets
+            mine, theirs = wanted or {}, live or {}
+            names = sorted(name for name in {*mine, *theirs} if mine.get(name) != theirs.get(name))
+            found.append(f"{shown} differs in {', '.join(names)}")
+        else:
             found.append(f"{shown} is {live!r} and not {wanted!r}")
     return found
 

@@ -12,6 +12,7 @@ Hooks run on the program's event loop, which registers everything else: what wai
 
 import asyncio
 import time
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Optional, cast
 
@@ -146,13 +147,18 @@ def room_hooks(
             endpoint=endpoint,
             urn=args.urn,
             owner_urn=await _known(owner.urn),
-            inputs=args.new_inputs or {},
+            inputs=await _plain(args.new_inputs),
         )
         cleared = await asyncio.to_thread(make_room, wanted, ambient(region))
         if cleared is not None:
             pulumi.log.info(cleared, _shown_at(args.urn))
 
     return pulumi.ResourceHookBinding(before_create=[pulumi.ResourceHook(f"{name}-room", before_create)])
+
+
+async def _plain(inputs: Optional[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """A hook's inputs with nothing wrapped: of an input that holds a secret it is given an Output."""
+    return await pulumi.Output.from_input(dict(inputs or {})).future(with_unknowns=True) or {}
 
 
 async def _known(value: pulumi.Output[str]) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import pulumi
 import pytest
 from botocore.exceptions import ClientError
+from mainstage import release_hooks
 from mainstage._release_kinds import CONFIGURATION, MODEL, Kind
 from mainstage._release_leftover import Wanted, differences, make_room
 from mainstage._release_verdict import ReleaseError
@@ -221,3 +225,31 @@ def test_lists_are_compared_in_any_order_and_nothing_as_empty() -> None:
     assert differences(MODEL, {"executionRoleArn": "r", "vpcConfig": {"subnets": ["a"]}}, there) == [
         "VpcConfig.Subnets is ['b', 'a'] and not ['a']"
     ]
+
+
+def test_of_the_environment_only_names_are_told() -> None:
+    """It may hold a token, on either side."""
+    asked = {"primaryContainer": {"environment": {"A": "1", "TOKEN": "new-token", "ONLY_HERE": "x"}}}
+    there = {"PrimaryContainer": {"Environment": {"A": "1", "TOKEN": "old-token"}}}
+    assert differences(MODEL, asked, there) == ["PrimaryContainer.Environment differs in ONLY_HERE, TOKEN"]
+    assert differences(MODEL, {}, there) == ["PrimaryContainer.Environment differs in A, TOKEN"]
+
+
+@pytest.mark.parametrize("name", ["primaryContainer", "executionRoleArn"])
+def test_a_secret_among_the_inputs_is_compared_as_what_it_is(
+    sagemaker: SageMaker, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A hook is given an Output of the whole input that a secret is part of."""
+    monkeypatch.setattr(release_hooks, "ambient", lambda region: lambda: sagemaker)
+    monkeypatch.setattr(pulumi.log, "info", lambda *_: None)
+    monkeypatch.setattr(pulumi, "ResourceHook", lambda _, callback: SimpleNamespace(callback=callback))
+
+    async def made() -> None:
+        inputs = {**MODEL_INPUTS, name: pulumi.Output.secret(MODEL_INPUTS[name])}
+        owner = cast(pulumi.Resource, SimpleNamespace(urn=pulumi.Output.from_input("urn:owner")))
+        binding = release_hooks.room_hooks("m", MODEL, account_id=ACCOUNT, region=REGION, endpoint="e", owner=owner)
+        (hook,) = cast(Any, binding.before_create)
+        await hook.callback(SimpleNamespace(urn=wanted(MODEL).urn, new_inputs=inputs))
+
+    asyncio.run(made())
+    assert sagemaker.calls[-1] == "delete_model"
