@@ -38,9 +38,9 @@ WATCH = "watch"
 """Who recorded it: `by` of the watch's events."""
 
 ENDED, FOREIGN, BROKEN, UNASKED, RELEASED = "ended", "foreign", "broken", "unasked", "released"
-"""What an incident is: a release of ours ended without its configuration in service; the same of an update that nobody
-asked for; the endpoint does not leave its state by itself; the live configuration is one that nobody asked for; a
-release came into service (which wakes nobody)."""
+"""What an incident is: a release of ours ended without its configuration in service; the same of an update that is no
+`up`'s: a person's step back (`start` tells of it), or one that nobody asked for; the endpoint does not leave its state
+by itself; the live configuration is one that nobody asked for; a release came into service (which wakes nobody)."""
 
 _BROKEN = ("failed", "outofservice", "updaterollbackfailed")
 _CLOSING = (history.RELEASED, history.UNPROVEN, history.TAKEN_BACK, history.FAILED)
@@ -73,7 +73,7 @@ class Incident:
     serves: str | None
     """Configuration that serves now; None: none does."""
     start: ReleaseEvent | None = None
-    """How the release began that it is about."""
+    """How the release began that it is about; None: nobody knows."""
     known: ReleaseEvent | None = None
     """The same, as somebody has recorded it already. None: the watch has to."""
 
@@ -182,7 +182,9 @@ def _rolling_back(
         return None
     name = _again(f"{FOREIGN}-{_short(tried, _epoch(events))}", notes)
     known = _known(name, events, tried, (history.TAKEN_BACK, history.FAILED))
-    return Incident(name=name, what=FOREIGN, configuration=tried, serves=live.configuration, known=known)
+    asked = [event for event in events if event.kind in (history.STARTED, history.ROLLED_BACK)][-1:]
+    mine = next((event for event in asked if event.kind == history.ROLLED_BACK and event.serves == tried), None)
+    return Incident(name=name, what=FOREIGN, configuration=tried, serves=live.configuration, start=mine, known=known)
 
 
 def _at_rest(

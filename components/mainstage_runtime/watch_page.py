@@ -64,7 +64,7 @@ def event_of(incident: Incident, told: Told, live: Live, where: Where, cause: Ca
             if cause.known
             else (history.TAKEN_BACK, "it was taken back; which alarm fired is not known")
         )
-    if incident.what == FOREIGN:
+    if incident.what == FOREIGN and incident.start is None:
         reason = f"{reason}; nobody asked for this release"
     if live.failure_reason and incident.what not in (UNASKED, RELEASED):
         reason = f"{reason}. SageMaker: {live.failure_reason}"

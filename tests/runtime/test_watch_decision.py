@@ -259,6 +259,15 @@ class TestWhatNobodyAskedFor:
         # That it is nobody's release does not change what the last one came to.
         assert latest_release([STARTED, event("released", serves=V7), recorded])[1] == event("released", serves=V7)
 
+    def test_a_person_s_step_back_that_rolls_back_was_asked_for_by_that_person(self) -> None:
+        moved = event("rolled_back", V7, V6, at="2026-11-21T10:30:00.000Z", by="arn:ann")
+        events = [STARTED, event("released", serves=V7), moved]
+        found = incident_of(decide(told("ROLLING_BACK"), live("RollingBack", V7, V6), events, [SEEN]))
+        assert (found.configuration, found.serves, found.start) == (V6, V7, moved)
+        # Not of a later one, which nobody did.
+        found = incident_of(decide(told("ROLLING_BACK"), live("RollingBack", V6, BY_HAND), events, [SEEN]))
+        assert found.start is None
+
     def test_a_change_of_counts_that_rolls_back_is_no_release(self) -> None:
         """DescribeEndpoint, EndpointStatus: RollingBack is also what a change of weights or counts may end in."""
         assert decide(told("ROLLING_BACK"), live("RollingBack"), [FIRST], []) == Decision()
