@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from infra.rehearsal.cloud.overlay.application_autoscaling import _matching
 from infra.rehearsal.cloud.overlay.endpoint_records import Endpoint, Fleet
 from infra.rehearsal.cloud.overlay.sagemaker_store import sagemaker_of
 
@@ -262,3 +264,18 @@ def test_filters(scaled):
     assert other["ScalableTargets"] == []
     assert scaled.policies(PolicyNames=["other"]) == []
     assert len(scaled.policies(ResourceId=TARGET["ResourceId"])) == 1
+
+
+def test_targets_are_listed_while_another_thread_deregisters_one():
+    """`up` looks at one endpoint's target while it takes another one's off."""
+    targets: dict[Any, Any] = {("eu-west-1", "sagemaker", name, "count"): {"ResourceId": name} for name in ("a", "b")}
+
+    class Region(str):
+        def __eq__(self, other: object) -> bool:
+            targets.clear()
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    call: Any = SimpleNamespace(region=Region("eu-west-1"), params={"ServiceNamespace": "sagemaker"})
+    assert [target["ResourceId"] for _, target in _matching(call, targets)] == ["a", "b"]

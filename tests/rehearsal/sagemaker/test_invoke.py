@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from botocore.exceptions import ClientError
+
+from infra.rehearsal.cloud.overlay import endpoint_upkeep
+from infra.rehearsal.cloud.overlay.sagemaker_store import sagemaker_of
 
 VARIANTS = {
     "a": {"ModelName": "ma", "InitialVariantWeight": 3.0},
@@ -217,6 +221,38 @@ def test_utilisation_comes_from_the_real_process(up):
         dimensions={"EndpointName": "e", "VariantName": "stable"},
     )
     assert 0 < memory < 100
+
+
+def test_utilisation_of_the_others_is_published_while_one_variant_ends(stage, monkeypatch):
+    """The old fleet of a release is taken down while the upkeep is at it."""
+    stage.model()
+    stage.config(variants={"ending": {}, "stable": {}})
+    stage.endpoint()
+    ending, _ = stage.cloud_variants()
+    look = endpoint_upkeep.look
+
+    def looked(pid):
+        found = look(pid)
+        if pid == ending.host.pid:
+            shutil.rmtree(ending.directory, ignore_errors=True)
+        return found
+
+    def published():
+        return stage.cloud.metrics.statistic(
+            "/aws/sagemaker/Endpoints",
+            "DiskUtilization",
+            "SampleCount",
+            region="eu-west-1",
+            dimensions={"EndpointName": "e", "VariantName": "stable"},
+        )
+
+    upkeep = sagemaker_of(stage.cloud).upkeep
+    upkeep.stop()  # this thread does its work
+    monkeypatch.setattr(endpoint_upkeep, "look", looked)
+    before = published()
+    stage.cloud.clock.advance(60)
+    upkeep.tick()
+    assert published() > before
 
 
 def test_a_shadow_gets_copies_and_never_answers(stage):

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
+
+from infra.rehearsal.cloud.overlay.sagemaker_store import in_region, sagemaker_of
 
 ARN = "arn:aws:sagemaker:eu-west-1:111111111111:model/m"
 MANIFEST = json.dumps(
@@ -156,3 +159,19 @@ def test_own_image_in_ecr_is_found(stage):
     ecr.put_image(repositoryName="own", imageTag="1", imageManifest=MANIFEST)
     stage.model(PrimaryContainer={"Image": "111111111111.dkr.ecr.eu-west-1.amazonaws.com/own:1"})
     assert stage.sagemaker.describe_model(ModelName="m")["PrimaryContainer"]["Image"].endswith("/own:1")
+
+
+def test_a_list_is_given_while_another_thread_makes_a_model(stage):
+    """`up` makes models beside each other, and looks for those that are there."""
+    stage.model()
+    models = sagemaker_of(stage.cloud).models
+
+    class Region(str):
+        def __eq__(self, other):
+            models[self, f"m{len(models)}"] = {}
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    (found,) = in_region(SimpleNamespace(region=Region("eu-west-1")), models)
+    assert found["ModelName"] == "m"

@@ -154,7 +154,7 @@ def describe_scaling_policies(call: Call) -> dict[str, Any]:
     asked = call.params
     names = asked.get("PolicyNames") or []
     policies = scaling_of(call.cloud).policies
-    by_key = {(*key, name): policy for (key, name), policy in policies.items()}
+    by_key = {(*key, name): policy for (key, name), policy in list(policies.items())}
     found = [
         policy
         for key, policy in _matching(call, by_key)
@@ -212,11 +212,11 @@ def _key(call: Call) -> Key:
 
 
 def _matching(call: Call, table: Mapping[Any, dict[str, Any]]) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """The entries of the call's region, namespace and dimension, in order."""
+    """The entries of the call's region, namespace and dimension, in order. Others may change the table meanwhile."""
     asked = call.params
-    for key in sorted(table):
+    for key, entry in sorted(list(table.items()), key=lambda each: each[0]):
         if key[:2] == (call.region, asked["ServiceNamespace"]) and asked.get("ScalableDimension") in (None, key[3]):
-            yield key, table[key]
+            yield key, entry
 
 
 def _check_resource(call: Call) -> None:

@@ -74,13 +74,13 @@ def publish_utilisation(endpoint: Endpoint, variant: Variant) -> None:
     The role's `cloudwatch:PutMetricData` is for these metrics (developer guide, "SageMaker roles"); without it they are
     missing and nothing else. Percent: CPU of one core (0 to 100 times the cores), memory and disk of the machine.
     """
-    usage = look(variant.host.pid)
-    if usage is None:
-        return
+    usage, disk = look(variant.host.pid), _disk_percent(variant)
+    if usage is None or disk is None:
+        return  # it has just ended
     values = {
         "CPUUtilization": cpu_percent(variant.usage, usage),
         "MemoryUtilization": memory_percent(usage),
-        "DiskUtilization": _disk_percent(variant),
+        "DiskUtilization": disk,
     }
     variant.usage = usage
     dimensions = [
@@ -99,6 +99,10 @@ def publish_utilisation(endpoint: Endpoint, variant: Variant) -> None:
         log.warning("%s/%s: utilisation could not be published: %s", endpoint.name, variant.name, refusal)
 
 
-def _disk_percent(variant: Variant) -> float:
-    disk = shutil.disk_usage(variant.directory)
+def _disk_percent(variant: Variant) -> float | None:
+    """None when its folder is gone."""
+    try:
+        disk = shutil.disk_usage(variant.directory)
+    except FileNotFoundError:
+        return None
     return disk.used / disk.total * 100

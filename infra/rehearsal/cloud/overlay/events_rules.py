@@ -103,11 +103,13 @@ def list_rules(call: Call) -> dict[str, Any]:
 def list_rule_names_by_target(call: Call) -> dict[str, Any]:
     check_bus(call)
     wanted = call.params["TargetArn"]
-    found = [
-        {"name": rule.name}
-        for rule in rules_of(call.cloud).of(call.region)
-        if any(target["Arn"] == wanted for target in rule.targets.values())
-    ]
+    rules = rules_of(call.cloud)
+    with rules.lock:
+        found = [
+            {"name": rule.name}
+            for rule in rules.of(call.region)
+            if any(target["Arn"] == wanted for target in rule.targets.values())
+        ]
     entries, token = page(found, call.params.get("NextToken"), call.params.get("Limit") or _MOST_LISTED)
     return {"RuleNames": [entry["name"] for entry in entries], **({"NextToken": token} if token else {})}
 

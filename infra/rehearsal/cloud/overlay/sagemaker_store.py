@@ -90,5 +90,5 @@ def check_new(call: Call, table: dict[Key, Any], name: str, kind: str, resource:
 
 
 def in_region(call: Call, table: dict[Key, Record]) -> Iterable[Record]:
-    """The region's records."""
-    return [record for (region, _), record in table.items() if region == call.region]
+    """The region's records. Others may change the table meanwhile."""
+    return [record for (region, _), record in list(table.items()) if region == call.region]
