@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
+from mainstage._release_approval import problem
 
 from infra.layers.names import model_package_group_name
 from infra.registry.registry import Registry, RegistryError
@@ -82,11 +83,17 @@ def approve(registry: Registry, model: str, version: int, *, note: str = "") -> 
         if registry.put_json(model, version, APPROVAL_NAME, asdict(mine)):
             return Approved(model, mine, True, url, _mark_package(registry, model, version))
         found = read_approval(registry, model, version)  # somebody was faster
-        assert found is not None
+        if found is None:  # S3 answers so to whoever comes second, also when the first one then fails
+            raise RegistryError(f"{url} was being written by somebody else at this moment: approve again")
     if found.archive_sha256 != sha256:
         raise RegistryError(
             f"{url} names another archive (sha256 {found.archive_sha256}) than the card ({sha256}), and it is written "
             "once: push the folder again as a new version and approve that"
+        )
+    if wrong := problem(version, sha256, card, asdict(found)):  # written by hand: the gate does not take it either
+        raise RegistryError(
+            f"{url} does not count: {wrong}. It is written once: push the folder again as a new version and approve "
+            "that"
         )
     return Approved(model, found, False, url, _mark_package(registry, model, version))
 

@@ -100,6 +100,29 @@ def test_an_approval_of_another_archive_is_told(world: World, registry: Registry
         read_approval(registry, "iris", 1)
 
 
+def test_an_approval_that_the_gate_refuses_is_none(world: World, registry: Registry) -> None:
+    approve(registry, "iris", 1)
+    stored = json.loads(world.objects["models/iris/1/approval.json"])
+    world.objects["models/iris/1/approval.json"] = json.dumps(stored | {"approved_by": OPERATOR}).encode()
+    with pytest.raises(RegistryError) as told:
+        approve(registry, "iris", 1)
+    assert str(told.value) == (
+        f"{URL} does not count: {OPERATOR} pushed it and approved it: an approval comes from somebody else. It is written "
+        "once: push the folder again as a new version and approve that"
+    )
+
+
+def test_two_who_approve_at_once(world: World, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one's write is under way, and may yet fail."""
+
+    def put_object(**_: object) -> None:
+        raise refused("ConditionalRequestConflict", "no", "PutObject")
+
+    monkeypatch.setattr(world, "put_object", put_object)
+    with pytest.raises(RegistryError, match="was being written by somebody else at this moment: approve again"):
+        approve(registry, "iris", 1)
+
+
 def test_a_copy_that_cannot_be_made_is_a_warning(world: World, registry: Registry) -> None:
     world.refuses["update_model_package"] = refused("AccessDeniedException", "no", "UpdateModelPackage")
     done = approve(registry, "iris", 1)
