@@ -74,7 +74,8 @@ def serving(root: Path, *options: str) -> Iterator[Served]:
     out, log = root / "rehearse.out", root / "rehearse.log"
     process = _started(root, words, out, log)
     try:
-        while not (said := out.read_text() if out.exists() else "").endswith("}\n"):
+        # The last line's bracket: those of what it holds are indented.
+        while not (said := out.read_text() if out.exists() else "").endswith("\n}\n"):
             assert process.poll() is None, f"the rehearsal did not come up:\n{log.read_text()[-4000:]}"
             time.sleep(0.1)
         report = json.loads(said)
