@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from infra.rehearsal.cloud.functions.logs import EnvironmentLog
+
 from .conftest import LOGGING, TRUST, Bench, zipped
 
 IMPORT = "Runtime.ImportModuleError"
@@ -226,9 +228,15 @@ def test_versions_and_aliases_run_their_own_code(bench: Bench) -> None:
     assert bench.invoke({}, name="f:live")[0] == ["one", version]
 
 
-def test_the_tail_of_the_log_comes_when_it_is_asked_for(bench: Bench) -> None:
+def test_the_tail_of_the_log_comes_when_it_is_asked_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.deploy("def handler(event, context):\n    print('hello', event)")
+    tail = EnvironmentLog.tail
 
+    def tail_after_the_next_has_begun(log: EnvironmentLog, *given: int) -> bytes:
+        log.note("START of the next")
+        return tail(log, *given)
+
+    monkeypatch.setattr(EnvironmentLog, "tail", tail_after_the_next_has_begun)
     answer = bench.lambdas.invoke(FunctionName="f", Payload=b"1", LogType="Tail")
     lines = base64.b64decode(answer["LogResult"]).decode().splitlines()
 

@@ -211,11 +211,15 @@ class Environment:
 
     def begin(self, invocation: Invocation, deadline_ms: int) -> None:
         """Hands the invocation over. Gone when the process has ended meanwhile."""
+        assert self.log is not None
         with self._lock:
             phase = self._phase
             if phase.ended or phase.runtime_waiting is None or self._dead():
                 raise Gone
             phase.current = invocation
+            # Here, so that it is the invocation's first line, and that one which is not handed over has none.
+            invocation.log_position = self.log.position
+            self.log.note(f"START RequestId: {invocation.request_id} Version: {self.deployment.version}")
             runtime, phase.runtime_waiting = phase.runtime_waiting, None
             extensions = [one for one in phase.extensions.values() if "INVOKE" in one.events]
             sockets = [one.waiting for one in extensions if one.waiting is not None]

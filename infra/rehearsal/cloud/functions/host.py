@@ -118,7 +118,7 @@ class Functions:
         if tail:
             invocation.over.wait()
             assert environment.log is not None
-            log_tail = environment.log.tail(invocation.log_position)
+            log_tail = environment.log.tail(invocation.log_position, invocation.log_end)
         return Answer(invocation.reply, invocation.function_error, environment.deployment.version, log_tail)
 
     def deployment(self, region: str, name: str, qualifier: str | None = None) -> Deployment:
@@ -212,11 +212,7 @@ class Functions:
                 if self._closed:
                     raise AwsError("ServiceException", "The emulated cloud is closing.", 500) from None
                 continue
-            deployment = environment.deployment
-            assert environment.log is not None
-            invocation.log_position = environment.log.position
-            environment.log.note(f"START RequestId: {invocation.request_id} Version: {deployment.version}")
-            seconds = deployment.timeout_seconds
+            seconds = environment.deployment.timeout_seconds
             invocation.started = time.perf_counter()
             self._deadlines.add(time.monotonic() + seconds, partial(environment.time_out, invocation))
             try:
@@ -376,6 +372,8 @@ class Functions:
         )
         publish_invocation(self._cloud, deployment, invocation, busy, duration_ms=ms, failed=failed)
         self._leave(deployment)
+        assert environment.log is not None
+        invocation.log_end = environment.log.position
         invocation.over.set()
 
     def _note(self, environment: Environment, *lines: str) -> None:

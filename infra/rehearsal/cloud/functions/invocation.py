@@ -43,6 +43,8 @@ class Invocation:
         self.init_ms: float | None = None
         """Of the environment, when this is its first invocation."""
         self.log_position = 0
+        """How many lines the environment's log had before it, and (`log_end`) when it was over."""
+        self.log_end = 0
         self._answering = threading.Lock()
 
     def answer(self, payload: bytes, function_error: str = "") -> bool:

@@ -134,11 +134,11 @@ class EnvironmentLog:
             return text
         return f"{text[: stamp.start(1)]}{int(stamp[1]) + round(shift.total_seconds() * 1000)}{text[stamp.end(1) :]}"
 
-    def tail(self, since: int) -> bytes:
-        """The last 4 KB of what was written after the first `since` lines."""
+    def tail(self, since: int, until: int) -> bytes:
+        """The last 4 KB of what was written after the first `since` lines, of the first `until`."""
         with self._lock:
-            fresh = min(self._written - since, len(self._recent))
-            lines = list(self._recent)[-fresh:] if fresh else []
+            before = self._written - len(self._recent)
+            lines = list(self._recent)[max(since - before, 0) : max(until - before, 0)]
         return "\n".join([*lines, ""]).encode()[-TAIL_BYTES:]
 
     def ship(self) -> None:
