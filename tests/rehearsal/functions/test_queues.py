@@ -71,6 +71,24 @@ def test_a_long_poll_gets_what_comes_meanwhile_and_keeps_nobody_out(bench: Bench
     assert time.monotonic() - started < 5
 
 
+def test_a_long_poll_for_a_group_that_is_worked_on_keeps_nobody_out(bench: Bench) -> None:
+    fifo = bench.sqs.create_queue(QueueName="q.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+    for body in ("first", "second"):
+        bench.sqs.send_message(QueueUrl=fifo, MessageBody=body, MessageGroupId="g", MessageDeduplicationId=body)
+    [first] = bench.sqs.receive_message(QueueUrl=fifo)["Messages"]
+    found: list[Any] = []
+    reader = threading.Thread(
+        target=lambda: found.append(bench.sqs.receive_message(QueueUrl=fifo, WaitTimeSeconds=20).get("Messages"))
+    )
+    reader.start()
+    reader.join(0.2)
+
+    bench.sqs.delete_message(QueueUrl=fifo, ReceiptHandle=first["ReceiptHandle"])
+    reader.join(10)
+
+    assert [message["Body"] for message in found[0]] == ["second"]
+
+
 def test_nothing_is_lost_or_doubled_between_many_senders_and_readers(bench: Bench, url: str) -> None:
     received: list[str] = []
     done = threading.Event()
