@@ -5,11 +5,16 @@ from __future__ import annotations
 import io
 import json
 import os
+import select
+import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
+from infra.rehearsal.cloud.model_host import client, process
 
 DOUBLE = """
     import numpy
@@ -130,6 +135,46 @@ def test_what_was_printed_before_an_answer_is_in_the_log(serve):
         assert host.log_lines()[-1] == "line 2999"
 
 
+def test_a_log_that_is_read_late_is_waited_for(serve, monkeypatch):
+    class Late:
+        def __init__(self):
+            self.poller = select.poll()
+            self.register = self.poller.register
+
+        def poll(self, *given):
+            ready = self.poller.poll(*given)
+            time.sleep(0.5)
+            return ready
+
+    monkeypatch.setattr(process, "select", SimpleNamespace(poll=Late, POLLIN=select.POLLIN))
+    host = serve(
+        """
+        def model_fn(model_dir):
+            return None
+
+        def predict_fn(rows, model):
+            print("said", flush=True)
+            return rows
+        """
+    )
+    host.invoke(b"1", content_type="application/json", accept="application/json")
+    assert host.log_lines()[-1:] == ["said"]
+
+
+def test_a_ping_that_is_not_answered_in_time_is_repeated_until_the_deadline(serve, monkeypatch):
+    request, asked = client.Client.request, []
+
+    def late_once(self, method, target, *rest):
+        asked.append(target)
+        if len(asked) == 1:
+            raise TimeoutError
+        return request(self, method, target, *rest)
+
+    monkeypatch.setattr(client.Client, "request", late_once)
+    assert serve().alive
+    assert asked == ["/ping", "/ping"]
+
+
 def test_what_a_function_may_return(serve):
     host = serve(
         """
@@ -235,16 +280,16 @@ def test_many_calls_over_few_threads_keep_their_answers_apart(serve):
 
 
 def test_a_connection_that_comes_back_when_the_process_has_just_ended_is_closed(serve):
-    client, kept = serve()._process._client, []
+    calls, kept = serve()._process._client, []
 
     class Idle(deque):
         def append(self, connection):
             kept.append(connection)
-            client.close()
+            calls.close()
             super().append(connection)
 
-    client._idle = Idle(client._idle)
-    assert client.request("GET", "/ping", None, {}, 20).status == 200
+    calls._idle = Idle(calls._idle)
+    assert calls.request("GET", "/ping", None, {}, 20).status == 200
     assert [connection.sock for connection in kept] == [None]
 
 

@@ -221,7 +221,7 @@ class ModelHost:
         except TimeoutError:
             return _answer_of_host(504, f"no answer from the container within {limit:g} s", started)
         except (OSError, HTTPException):
-            process.ended.wait(0.5)
+            process.ended.wait(3)
             return _answer_of_host(
                 502, f"the container's process ended while it answered ({process.end_text()})", started
             )

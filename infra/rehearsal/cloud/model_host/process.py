@@ -27,6 +27,9 @@ _PING_TIMEOUT_SECONDS = (
     2.0  # what SageMaker allows a /ping (SageMaker guide, "Custom inference code with hosting services")
 )
 _MAX_LINE_BYTES = 1024 * 1024
+_SETTLE_SECONDS = 5.0
+_STACK_SECONDS = 1.0
+"""For a hanging process to write where it stands, which it does at once when it gets a core."""
 _DOING = {"start": "starting Python", "import": "importing the code", "load": "running model_fn"}
 
 
@@ -62,7 +65,8 @@ class ContainerProcess:
         self._log = log
         self._phase = "start"
         self._stopping = threading.Lock()
-        self._reading = threading.Lock()
+        self._reading = threading.Condition()
+        self._read_bytes = 0
         self._cancelled = False
         # A socket's path is limited to 104 bytes on macOS and 108 on Linux: a short folder of its own, not the work
         # folder.
@@ -125,6 +129,7 @@ class ContainerProcess:
             poll.poll()
             with self._reading:  # read and noted in one: see settle_log
                 chunk = os.read(descriptor, 65536)
+                self._read_bytes += len(chunk)
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
                     self._log.add(line)
@@ -133,20 +138,19 @@ class ContainerProcess:
                     rest = b""
                 if not chunk:
                     process.stdout.close()
+                self._reading.notify_all()
+                if not chunk:
                     return
 
     def settle_log(self) -> None:
-        """Returns when all that the container has printed until now is in the log, or after 0.2 s."""
-        deadline = time.monotonic() + 0.2
-        while time.monotonic() < deadline:
-            with self._reading:
-                stream = self._process.stdout if self._process else None
-                if stream is None or stream.closed:
-                    return
-                waiting = fcntl.ioctl(stream.fileno(), termios.FIONREAD, bytes(4))
-                if int.from_bytes(waiting, sys.byteorder) == 0:
-                    return
-            time.sleep(0.0005)
+        """Returns when all that the container has printed until now is in the log. At most 5 s."""
+        with self._reading:
+            stream = self._process.stdout if self._process else None
+            if stream is None or stream.closed:
+                return
+            waiting = fcntl.ioctl(stream.fileno(), termios.FIONREAD, bytes(4))
+            printed = self._read_bytes + int.from_bytes(waiting, sys.byteorder)
+            self._reading.wait_for(lambda: self._read_bytes >= printed or stream.closed, _SETTLE_SECONDS)
 
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
         process.wait()
@@ -180,14 +184,17 @@ class ContainerProcess:
             raise HostFailed(failed["phase"], failed["message"], self._log.tail(), failed["versions"])
 
     def _ping(self, deadline: float, timeout_seconds: float) -> None:
-        try:
-            answer = self._client.request(
-                "GET", "/ping", None, {}, min(_PING_TIMEOUT_SECONDS, max(0.1, deadline - time.monotonic()))
-            )
-        except TimeoutError as error:
-            raise self._hung(timeout_seconds) from error
-        except OSError as error:
-            raise self._died() from error
+        """Until it answers, as SageMaker asks again and again until the start-up's time is over."""
+        answer = None
+        while answer is None:
+            left = deadline - time.monotonic()
+            try:
+                answer = self._client.request("GET", "/ping", None, {}, min(_PING_TIMEOUT_SECONDS, max(0.1, left)))
+            except TimeoutError as error:
+                if left <= 0:
+                    raise self._hung(timeout_seconds) from error
+            except OSError as error:
+                raise self._died() from error
         if answer.status != 200:
             raise HostFailed("died", f"GET /ping answered {answer.status} instead of 200", self._log.tail())
 
@@ -195,7 +202,9 @@ class ContainerProcess:
         if self.pid:
             with suppress(OSError):
                 os.kill(self.pid, signal.SIGUSR1)  # faulthandler writes where every thread stands
-            time.sleep(0.2)
+            until = time.monotonic() + _STACK_SECONDS
+            while not self._standing() and time.monotonic() < until:
+                time.sleep(0.02)
         doing = _DOING.get(self._phase, self._phase)
         reason = f"the model was not ready within {timeout_seconds:g} s: still {doing}{self._standing()}"
         self.stop()
