@@ -25,6 +25,11 @@ def ids(world: Any) -> list[str]:
     return [one["request_id"] for one in world.rows()]
 
 
+def tried(world: Any, down: Any, until: Any) -> None:
+    """Waits until a delivery was refused; the process may take its time to start."""
+    until(lambda: world.flush(0.5) == 1 and down.hits > 0, "it is tried")
+
+
 def test_a_killed_process_comes_again_and_loses_nothing(world: Any, function: Any, until: Any) -> None:
     world.create(world.destination())
     world.put(row("a"), row("b"))
@@ -139,7 +144,7 @@ def test_s3_down_is_waited_out(world: Any, function: Any, until: Any) -> None:
     world.create(world.destination())
     down = world.cloud.faults.add("s3", "PutObject", AwsError("ServiceUnavailable", "Reduce your rate.", 503))
     world.put(row("a"))
-    assert world.flush(0.8) == 1
+    tried(world, down, until)
     world.cloud.clock.advance(120)
     until(lambda: (world.metric("DeliveryToS3.DataFreshness", "Maximum") or 0) >= 120, "freshness tells it")
     assert world.metric("DeliveryToS3.Success", "Maximum") == 0
@@ -152,9 +157,9 @@ def test_s3_down_is_waited_out(world: Any, function: Any, until: Any) -> None:
 
 def test_after_a_day_of_refusals_data_is_given_up(world: Any, until: Any) -> None:
     world.create(world.plain())
-    world.cloud.faults.add("s3", "PutObject", AwsError("AccessDenied", "Access Denied", 403))
+    down = world.cloud.faults.add("s3", "PutObject", AwsError("AccessDenied", "Access Denied", 403))
     world.put(b"lost")
-    assert world.flush(0.5) == 1
+    tried(world, down, until)  # the day begins with the first refusal
     world.cloud.clock.advance(24 * 3600)
     until(lambda: world.waiting() == 0, "it is given up")
     assert world.names() == []
@@ -165,9 +170,7 @@ def test_the_retry_duration_of_a_partition_ends_nothing(world: Any, function: An
     world.create(world.destination())
     down = world.cloud.faults.add("s3", "PutObject", AwsError("AccessDenied", "Access Denied", 403))
     world.put(row("a"))
-    assert world.flush(0.5) == 1
-    # Until its function has answered: credentials of an invocation under way would expire with the clock.
-    until(lambda: down.hits > 0, "it is tried")
+    tried(world, down, until)
     hits = down.hits
     world.cloud.clock.advance(7200 + 60)
     until(lambda: down.hits > hits, "it is tried again")
@@ -182,7 +185,7 @@ def test_error_objects_are_never_given_up(world: Any, function: list[Any], until
     world.create(world.destination())
     down = world.cloud.faults.add("s3", "PutObject", AwsError("AccessDenied", "Access Denied", 403))
     world.put(row("a"))
-    assert world.flush(0.5) == 1
+    tried(world, down, until)
     hits = down.hits
     world.cloud.clock.advance(25 * 3600)
     until(lambda: down.hits > hits, "it is tried again")

@@ -98,9 +98,12 @@ def test_a_path_of_the_image_written_out_is_explained(make_host):
     ],
 )
 def test_a_model_that_hangs_is_ended_at_its_deadline(make_host, code, where):
-    failure = failure_of(make_host(code), timeout_seconds=1)
+    for seconds in (1, 20):
+        failure = failure_of(make_host(code), timeout_seconds=seconds)
+        if where.split(" (")[0] in failure.reason:
+            break  # else the machine was too slow to get there
     assert failure.kind == "hang"
-    assert failure.reason.startswith(f"the model was not ready within 1 s: still {where}")
+    assert failure.reason.startswith(f"the model was not ready within {seconds} s: still {where}")
 
 
 @pytest.mark.parametrize(

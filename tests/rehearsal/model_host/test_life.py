@@ -8,7 +8,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -26,6 +25,7 @@ DIES = """
         if body == "die":
             os.kill(os.getpid(), signal.SIGKILL)
         if body == "wait":
+            os.write(1, b"waits\\n")  # in one, also beside others
             time.sleep(60)
         return body, "text/plain"
 """
@@ -51,7 +51,7 @@ def test_a_model_that_dies_under_load_is_a_502_and_comes_back(serve, eventually)
     first = host.pid
     with ThreadPoolExecutor(8) as pool:
         waiting = [pool.submit(call, host, b"wait") for _ in range(4)]
-        time.sleep(0.2)
+        eventually(lambda: host.log_lines().count("waits") == 4)
         assert call(host, b"die").status == 502
         answers = [each.result() for each in waiting]
     assert [answer.status for answer in answers] == [502] * 4
@@ -62,15 +62,16 @@ def test_a_model_that_dies_under_load_is_a_502_and_comes_back(serve, eventually)
     assert "mainstage-host: the container ended (signal SIGKILL); starting it again in 0.1 s" in host.log_lines()
 
 
-def test_while_it_starts_again_it_is_a_503(serve, eventually):
+def test_while_it_starts_again_it_is_a_503(serve, eventually, tmp_path):
+    let_go = tmp_path / "go"
     host = serve(
-        """
+        f"""
         import os, time
 
         def model_fn(model_dir):
             marker = os.path.join(model_dir, "started")
-            if os.path.exists(marker):
-                time.sleep(1.5)
+            while os.path.exists(marker) and not os.path.exists({str(let_go)!r}):
+                time.sleep(0.01)
             open(marker, "w").close()
 
         def transform_fn(model, body, content_type, accept):
@@ -81,6 +82,7 @@ def test_while_it_starts_again_it_is_a_503(serve, eventually):
     assert call(host, b"die").status == 502
     eventually(lambda: not host.alive)
     assert call(host, b"x").status == 503
+    let_go.touch()
     eventually(lambda: call(host, b"x").status == 200)
 
 
@@ -150,7 +152,7 @@ def test_stop_while_it_starts_ends_the_start(make_host, eventually):
 
     thread = threading.Thread(target=start)
     thread.start()
-    eventually(lambda: host._starting is not None and host._starting.pid)
+    eventually(lambda: host._starting is not None and host._starting._phase == "import")
     pid = host._starting.pid
     host.stop()
     thread.join(10)

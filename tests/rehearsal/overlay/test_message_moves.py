@@ -125,7 +125,7 @@ def test_a_queue_that_is_gone_fails_the_task(queues: Queues) -> None:
 
 
 def test_one_at_a_time_and_it_can_be_cancelled(queues: Queues) -> None:
-    queues.fail("one", "a", "b", "c")
+    queues.fail("one", *"abcdefghij")  # more than it moves while this looks on, however slow the machine is
     handle = queues.sqs.start_message_move_task(SourceArn=DEAD, MaxNumberOfMessagesPerSecond=1)["TaskHandle"]
     eventually(lambda: queues.task()["ApproximateNumberOfMessagesMoved"])
 
@@ -134,10 +134,12 @@ def test_one_at_a_time_and_it_can_be_cancelled(queues: Queues) -> None:
         "InvalidParameterValue",
         "There is already a task running. Only one active task is allowed for a source queue arn at a given time.",
     )
-    assert queues.sqs.cancel_message_move_task(TaskHandle=handle)["ApproximateNumberOfMessagesMoved"] == 1
+    moved = queues.sqs.cancel_message_move_task(TaskHandle=handle)["ApproximateNumberOfMessagesMoved"]
     task = queues.ended()
-    assert (task["Status"], task["ApproximateNumberOfMessagesMoved"]) == ("CANCELLED", 1)
-    assert len(queues.bodies("one")) == 1
+    assert task["Status"] == "CANCELLED"
+    assert task["ApproximateNumberOfMessagesMoved"] - moved in (0, 1)  # one may have been on its way
+    assert 1 <= moved < 9
+    assert len(queues.bodies("one")) == task["ApproximateNumberOfMessagesMoved"]
     assert refusal(queues.sqs.cancel_message_move_task, TaskHandle=handle) == (
         "InvalidParameterValue",
         "Only active tasks can be cancelled.",
