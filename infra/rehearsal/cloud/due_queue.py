@@ -45,11 +45,12 @@ class DueQueue(Generic[T]):
                 self._threads.append(thread)
                 thread.start()
 
-    def close(self) -> None:
-        """What waits is dropped; what runs is not waited for."""
+    def close(self, *, wait_seconds: float = 0.0) -> None:
+        """What waits is dropped; what runs is waited for so long, in real time."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._running, wait_seconds)
 
     def is_idle(self) -> bool:
         """Whether nothing runs and nothing is due by now. What is due later, such as a retry, does not count."""

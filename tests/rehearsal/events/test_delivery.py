@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 
 from infra.rehearsal.cloud.api import AwsError
+from infra.rehearsal.cloud.events import bus as bus_module
 
 from .conftest import ACCOUNT_ID, REGION, SERVICE
 
@@ -204,3 +206,23 @@ def test_an_emptied_cloud_has_no_rules(cloud, bus):
     assert cloud.client("events").list_rules()["Rules"] == []
     cloud.events.put(source="aws.sagemaker", detail_type="SageMaker Endpoint State Change", detail={})
     cloud.events.wait_until_delivered()
+
+
+def test_a_delivery_that_is_under_way_has_ended_when_the_cloud_is_empty(bus, monkeypatch):
+    """Or it would reach a queue of the same name that the next tenant makes."""
+    _, arn = bus.queue("q")
+    bus.rule()
+    bus.target(arn)
+    began, may_go, ended, deliver = threading.Event(), threading.Event(), [], bus_module.deliver
+
+    def slow(*given):
+        began.set()
+        may_go.wait(10)
+        ended.append(deliver(*given))
+
+    monkeypatch.setattr(bus_module, "deliver", slow)
+    bus.cloud.events.put(source="aws.sagemaker", detail_type="SageMaker Endpoint State Change", detail={})
+    assert began.wait(10)
+    threading.Timer(0.3, may_go.set).start()
+    bus.cloud.reset()
+    assert len(ended) == 1

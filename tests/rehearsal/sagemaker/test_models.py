@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -173,5 +174,6 @@ def test_a_list_is_given_while_another_thread_makes_a_model(stage):
 
         __hash__ = str.__hash__
 
-    (found,) = in_region(SimpleNamespace(region=Region("eu-west-1")), models)
+    call: Any = SimpleNamespace(region=Region("eu-west-1"))
+    (found,) = in_region(call, models)
     assert found["ModelName"] == "m"

@@ -30,6 +30,8 @@ NAMESPACE = "AWS/Events"
 MOST_RETRIES = 185
 OLDEST_SECONDS = 86_400
 _LONGEST_PAUSE_SECONDS = 600
+CLOSE_SECONDS = 10.0
+"""How long the end of the bus waits for deliveries under way."""
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +96,8 @@ class EventBus:
                 )
 
     def close(self) -> None:
-        self._queue.close()
+        """A delivery that is under way ends first, or it would reach what comes into the emptied cloud next."""
+        self._queue.close(wait_seconds=CLOSE_SECONDS)
 
     def _try(self, delivery: Delivery) -> None:
         delivery.attempts += 1

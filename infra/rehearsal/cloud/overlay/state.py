@@ -37,8 +37,12 @@ def state_of(cloud: Cloud, factory: Callable[[Cloud], S]) -> S:
 
 
 def _drop(states: dict[object, Any]) -> None:
-    with _lock:
-        ended = list(states.values())
-        states.clear()
-    for state in ended:
-        state.close()
+    """Closes all, and what those that were ending have made anew meanwhile."""
+    while True:
+        with _lock:
+            ended = list(states.values())
+            states.clear()
+        if not ended:
+            return
+        for state in ended:
+            state.close()
