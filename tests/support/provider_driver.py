@@ -151,8 +151,10 @@ class Driver:
         )
 
 
-def configured(cloud: Cloud, **arguments: str) -> Driver:
-    provider = AwsProvider(cloud.session, clock=cloud.clock, wait_poll_seconds=0.01, propagation_seconds=0.2)
+def configured(cloud: Cloud, *, propagation_seconds: float = 0.2, **arguments: str) -> Driver:
+    provider = AwsProvider(
+        cloud.session, clock=cloud.clock, wait_poll_seconds=0.01, propagation_seconds=propagation_seconds
+    )
     values = {"region": REGION, **arguments}
     provider.Configure(pb.ConfigureRequest(args=struct(values), acceptSecrets=True), None)
     return Driver(provider)
