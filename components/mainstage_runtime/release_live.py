@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mainstage_runtime.release_history import AlarmSeen, error_code
@@ -86,17 +86,22 @@ def read_live(sagemaker: Any, endpoint: str) -> Live | None:
         status=told["EndpointStatus"],
         # A failed creation can leave the endpoint without one.
         configuration=told.get("EndpointConfigName", ""),
-        created=told["CreationTime"],
-        modified=told["LastModifiedTime"],
+        created=_utc(told["CreationTime"]),
+        modified=_utc(told["LastModifiedTime"]),
         failure_reason=told.get("FailureReason", ""),
         instances={
             variant["VariantName"]: max(variant.get("DesiredInstanceCount", 0), variant.get("CurrentInstanceCount", 0))
             for variant in told.get("ProductionVariants") or ()
         },
         pending_configuration=pending.get("EndpointConfigName"),
-        pending_since=None if not pending else pending.get("StartTime", told["LastModifiedTime"]),
+        pending_since=None if not pending else _utc(pending.get("StartTime", told["LastModifiedTime"])),
         rollback_alarms=frozenset(alarm["AlarmName"] for alarm in rollback.get("Alarms") or ()),
     )
+
+
+def _utc(moment: datetime) -> datetime:
+    """botocore gives moments in the time zone of the machine."""
+    return moment.astimezone(UTC)
 
 
 def read_guards(cloudwatch: Any, names: Iterable[str]) -> list[Guard]:
@@ -111,7 +116,7 @@ def _guard(alarm: Mapping[str, Any]) -> Guard:
     return Guard(
         name=alarm["AlarmName"],
         state=alarm["StateValue"],
-        since=alarm["StateUpdatedTimestamp"],
+        since=_utc(alarm["StateUpdatedTimestamp"]),
         told=alarm.get("StateReason", ""),
         window=window_text(alarm),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -102,7 +102,10 @@ def _pending(endpoint: str, summary: Mapping[str, Any]) -> Pending:
         for variant in summary.get("ProductionVariants") or ()
         for status in variant.get("VariantStatus") or ()
     }
-    return Pending(configuration, version_of(endpoint, configuration), summary.get("StartTime"), tuple(stages))
+    at = summary.get("StartTime")
+    # botocore gives moments in the time zone of the machine.
+    started = None if at is None else at.astimezone(UTC)
+    return Pending(configuration, version_of(endpoint, configuration), started, tuple(stages))
 
 
 def caller(target: Target) -> str:

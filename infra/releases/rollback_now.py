@@ -179,15 +179,20 @@ def steps_of(deployment: Mapping[str, Any]) -> str:
     """How traffic moves under a deployment configuration, in words. Pure."""
     rolling = deployment.get("RollingUpdatePolicy")
     if rolling is not None:
-        batch = rolling["MaximumBatchSize"]["Value"]
-        return f"in batches of {batch} %, each watched for {_minutes(rolling['WaitIntervalInSeconds'])}"
+        batch = _size(rolling["MaximumBatchSize"])
+        return f"in batches of {batch}, each watched for {_minutes(rolling['WaitIntervalInSeconds'])}"
     routing = deployment.get("BlueGreenUpdatePolicy", {}).get("TrafficRoutingConfiguration", {})
     wait = _minutes(routing.get("WaitIntervalInSeconds", 0))
     if routing.get("Type") == "CANARY":
-        return f"{routing['CanarySize']['Value']} % first, the rest after {wait}"
+        return f"{_size(routing['CanarySize'])} first, the rest after {wait}"
     if routing.get("Type") == "LINEAR":
-        return f"{routing['LinearStepSize']['Value']} % at a time, every {wait}"
+        return f"{_size(routing['LinearStepSize'])} at a time, every {wait}"
     return "all at once, when the new fleet is up"
+
+
+def _size(size: Mapping[str, Any]) -> str:
+    """Ours are shares; somebody else's deployment may count instances."""
+    return f"{size['Value']} {'instances' if size.get('Type') == 'INSTANCE_COUNT' else '%'}"
 
 
 def _minutes(seconds: int) -> str:

@@ -1,13 +1,14 @@
-"""`mainstage model status` when something that it looks at is not there, or is somebody else's."""
+"""`mainstage model status` when something that it looks at is not there, is somebody else's or from elsewhere."""
 
 from __future__ import annotations
 
 import json
+from datetime import timedelta, timezone
 from typing import Any
 
 import pytest
 from cli import Run
-from release_world import ENDPOINT, World, configuration, refused
+from release_world import ENDPOINT, STARTED, World, configuration, refused
 
 pytestmark = pytest.mark.usefixtures("in_service")
 
@@ -53,3 +54,20 @@ def test_a_model_whose_name_goes_on_lends_no_alarms(run: Run, world: World, monk
     monkeypatch.setattr(world, "page", page)
     (told,) = json.loads(run("model", "status", "iris", "--json").out)
     assert told["alarms"] == world.alarms
+
+
+def test_since_when_is_utc_whatever_the_machine_s_time_zone(run: Run, world: World) -> None:
+    world.bake(7)
+    assert world.endpoint is not None
+    world.endpoint["PendingDeploymentSummary"]["StartTime"] = STARTED.astimezone(timezone(timedelta(hours=9)))
+    assert f"being released since {STARTED:%Y-%m-%d %H:%M:%S} UTC" in run("model", "status", "iris").out
+
+
+def test_a_deployment_that_counts_instances_is_told_as_one(run: Run, world: World) -> None:
+    world.bake(7)
+    assert world.endpoint is not None
+    world.endpoint["LastDeploymentConfig"]["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]["CanarySize"] = {
+        "Type": "INSTANCE_COUNT",
+        "Value": 1,
+    }
+    assert "(Baking): 1 instances first, the rest after 10 minutes" in run("model", "status", "iris").out
