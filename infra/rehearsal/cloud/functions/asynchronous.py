@@ -17,7 +17,7 @@ from moto.awslambda.utils import get_backend
 
 from infra.rehearsal.cloud.api import AwsError
 from infra.rehearsal.cloud.due_queue import DueQueue
-from infra.rehearsal.cloud.functions.host import functions_of
+from infra.rehearsal.cloud.functions.host import Functions, functions_of
 from infra.rehearsal.cloud.functions.measures import NAMESPACE
 from infra.rehearsal.cloud.functions.surroundings import ASSUMED_BY
 from infra.rehearsal.cloud.overlay.lambda_settings import settings_of
@@ -33,7 +33,9 @@ log = logging.getLogger(__name__)
 
 
 class _Event:
-    def __init__(self, region: str, name: str, qualifier: str | None, payload: bytes, at: datetime):
+    def __init__(self, host: Functions, region: str, name: str, qualifier: str | None, payload: bytes, at: datetime):
+        self.host = host
+        """Held from the beginning: an attempt that asked for it while the cloud closes would make it anew."""
         self.region = region
         self.name = name
         self.qualifier = qualifier
@@ -47,15 +49,14 @@ class Events:
 
     def __init__(self, cloud: Cloud):
         self._cloud = cloud
-        # Held from the beginning: an attempt that asked for it while the cloud closes would make it anew.
-        self._host = functions_of(cloud)
         self._queue = DueQueue[_Event](cloud.clock, "lambda-events", self._try)
 
     def add(self, region: str, name: str, qualifier: str | None, payload: bytes) -> None:
         """Takes an event. AwsError ResourceNotFoundException when there is no such function."""
-        self._host.deployment(region, name, qualifier)
+        host = functions_of(self._cloud)
+        host.deployment(region, name, qualifier)
         now = self._cloud.clock.now()
-        self._queue.push(_Event(region, name, qualifier, payload, now), now)
+        self._queue.push(_Event(host, region, name, qualifier, payload, now), now)
 
     def is_idle(self) -> bool:
         """Whether no function runs for an event and no event is due; a retry to come does not count."""
@@ -72,7 +73,7 @@ class Events:
         event.attempts += 1
         began, started = self._cloud.clock.now(), time.monotonic()
         try:
-            answer = self._host.invoke(event.region, event.name, event.payload, qualifier=event.qualifier)
+            answer = event.host.invoke(event.region, event.name, event.payload, qualifier=event.qualifier)
         except AwsError as refusal:
             if refusal.code == "ResourceNotFoundException":
                 return  # deleted meanwhile
@@ -102,7 +103,7 @@ class Events:
         target = settings_of(self._cloud, event.region, event.name).dead_letter_target
         if not target:
             return
-        deployment = self._host.deployment(event.region, event.name, event.qualifier)
+        deployment = event.host.deployment(event.region, event.name, event.qualifier)
         session = self._cloud.assume_role(deployment.role_arn, service=ASSUMED_BY, session_name=event.name)
         message, attributes = event.payload.decode("utf-8", "replace"), _attributes(failure)
         try:
