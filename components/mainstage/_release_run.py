@@ -27,6 +27,9 @@ after-hook runs the engine writes nothing of other resources to the state (pkg/r
 DELETION_WAIT_SECONDS = 600
 """As long as the provider waits for a deletion (provider source, endpoint.go)."""
 
+_NOT_TAKEN = ("Cannot create already exist", "Cannot update in-progress")
+"""Words of SageMaker for an endpoint that is there, or that somebody else is changing."""
+
 _SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 15.0
 
 
@@ -220,9 +223,9 @@ class ReleaseRun:
         plan, alarm, minutes, sent = self._plan, None, [], True
         if live is not None:
             began = self._began.modified if self._began is not None else live.created
-            # One that is there already was not made: whatever it serves, this release was not sent.
-            there_before = "already exist" in provider_error
-            sent = not there_before if first else not provider_error or live.modified > began
+            # Refused at once: whatever became of the endpoint since is of what somebody else did.
+            refused = any(words in provider_error for words in _NOT_TAKEN)
+            sent = not refused and (first or not provider_error or live.modified > began)
             guards = read_guards(aws.cloudwatch, plan.alarms)
             watched = {guard.name: self._watched_from.get(guard.name, began) for guard in guards}
             if sent and not first and live.configuration != plan.configuration:

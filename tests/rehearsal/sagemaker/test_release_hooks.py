@@ -251,6 +251,19 @@ class TestUpdate:
         assert "reason: ResourceLimitExceeded" in message
         assert world.kinds() == [("started", 7), ("failed", 7)]
 
+    def test_an_update_that_came_second_takes_nothing_back(self, world: World) -> None:
+        """Somebody's own update began after this run had looked."""
+        world.serves()
+        run = world.run()
+        world.before(run)
+        world.stage.config("e-v5-00000000")
+        world.stage.update("e-v5-00000000")
+        refused = 'ValidationException: Cannot update in-progress endpoint "arn:aws:sagemaker:endpoint/e".'
+        message = failed(run, provider_error=refused)
+        assert f"reason: {refused}" in message
+        assert world.kinds() == [("started", 7), ("failed", 7)]
+        assert blocked(world.history.events(), 7) is None
+
     def test_the_end_of_a_killed_run_is_found_by_the_next(self, world: World) -> None:
         world.serves()
         world.before(world.run())
