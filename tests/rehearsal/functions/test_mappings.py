@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from infra.rehearsal.cloud.functions.host import Functions
-from infra.rehearsal.cloud.functions.poller import Poller, failed_items, pollers_of
+from infra.rehearsal.cloud.functions.poller import Poller, _Batch, failed_items, pollers_of
 
 from .conftest import LOGGING, Bench, eventually
 from .test_invoke import refusal
@@ -208,6 +208,27 @@ def test_a_reset_while_a_mapping_polls_leaves_the_next_functions_whole(
 
     spool.bench.deploy("import boto3\ndef handler(event, context):\n    return 1")
     assert spool.bench.invoke({}) == (1, "")
+
+
+def test_a_reset_waits_for_the_batches_under_way(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    began, let_go, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(*_: Any) -> None:
+        began.set()
+        let_go.wait(20)
+        ended.set()
+
+    monkeypatch.setattr(_Batch, "run", slow)
+    spool.send("one")
+    spool.map()
+    assert began.wait(20)
+    timer = threading.Timer(0.5, let_go.set)
+    timer.start()
+
+    spool.bench.cloud.reset()
+
+    assert ended.is_set()
+    timer.join()
 
 
 def test_an_encrypted_queue_needs_the_key_too(bench: Bench) -> None:

@@ -33,6 +33,7 @@ MOST_EVENT_BYTES = 6_291_456
 _PAUSE_SECONDS = 0.05
 _REFUSED_PAUSE_SECONDS = 1.0
 _RECEIVED_AT_ONCE = 10
+_END_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +60,12 @@ class Poller:
         self._stop.set()
 
     def join(self) -> None:
+        """Waits for the batches under way too: one would delete messages in the emptied cloud. Their invocations have
+        been ended with the host of functions."""
         if self._thread is not threading.current_thread():
             self._thread.join()
+        with self._slots:
+            self._slots.wait_for(lambda: not self._running, _END_SECONDS)
 
     def _mapping(self) -> Any | None:
         return get_backend(self._cloud.account_id, self._region).get_event_source_mapping(self._uuid)
