@@ -16,6 +16,8 @@ from infra.releases.words import ReleaseError, named, version_of
 ROLLING_BACK = "RollingBack"
 CHANGING = ("Creating", "Updating", "SystemUpdating", ROLLING_BACK)
 """States that the endpoint leaves by itself."""
+FAILED = "Failed"
+"""It serves nobody, and can be deleted and nothing else."""
 MIXED = "UpdateRollbackFailed"
 """Old and new fleet both serve, until somebody brings one of them back."""
 

@@ -18,7 +18,7 @@ from mainstage_runtime.release_history import (
 from infra.layers.names import endpoint_name
 from infra.registry.registry import Registry
 from infra.registry.target import Target
-from infra.releases.live import Live, caller, live
+from infra.releases.live import CHANGING, FAILED, Live, caller, live
 from infra.releases.words import ReleaseError
 
 
@@ -37,7 +37,9 @@ def blocked_versions(events: Sequence[ReleaseEvent]) -> dict[int, ReleaseEvent]:
 def is_unasked(found: Live | None, events: Sequence[ReleaseEvent]) -> bool:
     """Whether the endpoint serves, at rest, a configuration that nobody asked for here."""
     expected = expected_configurations(events)
-    return found is not None and found.pending is None and bool(expected) and found.configuration not in expected
+    if found is None or found.pending is not None or found.status in (*CHANGING, FAILED):
+        return False
+    return bool(expected) and found.configuration not in expected
 
 
 def retry(target: Target, model: str, version: int, reason: str) -> tuple[ReleaseEvent, bool]:

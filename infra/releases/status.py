@@ -10,13 +10,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 from mainstage_runtime.release_history import HistoryError, ReleaseEvent, asked_configuration, blocked
+from mainstage_runtime.release_live import IN_SERVICE
 
 from infra.catalog import Model, load_catalog
 from infra.registry.registry import RegistryError
 from infra.registry.status import asked
 from infra.registry.target import Target
 from infra.releases.guards import unguarded
-from infra.releases.live import MIXED, ROLLING_BACK, Live, live
+from infra.releases.live import FAILED, MIXED, ROLLING_BACK, Live, live
 from infra.releases.past import blocked_versions, history_of, is_unasked
 from infra.releases.rollback_now import steps_of
 from infra.releases.stories import last_verdict
@@ -98,12 +99,12 @@ def release_status(target: Target, model: Model, asked_in: Mapping[str, str]) ->
     events, problem = _events(target, model.model)
     verdict = last_verdict(events)
     deployment = _deployment(target, found) if found is not None else None
-    missing = tuple(unguarded(found)) if found is not None and found.status != "Failed" else ()
+    missing = tuple(unguarded(found)) if found is not None and found.status != FAILED else ()
     status = ReleaseStatus(
         model=model.model,
         asked=asked_in,
-        serves=found.serves if found is not None and found.status not in ("Creating", "Failed") else "nothing",
-        agrees=deployment is None and (None if found is None else found.version) == model.stable,
+        serves=found.serves if found is not None and found.status not in ("Creating", FAILED) else "nothing",
+        agrees=_agrees(found, model) and deployment is None,
         deployment=deployment,
         unguarded=missing,
         unasked=is_unasked(found, events),
@@ -114,6 +115,10 @@ def release_status(target: Target, model: Model, asked_in: Mapping[str, str]) ->
     )
     lines = tuple(_advice(target, model, found, status, events))
     return ReleaseStatus(**{**vars(status), "advice": lines})
+
+
+def _agrees(found: Live | None, model: Model) -> bool:
+    return model.stable is None if found is None else found.status == IN_SERVICE and found.version == model.stable
 
 
 def _events(target: Target, model: str) -> tuple[Sequence[ReleaseEvent], str]:
@@ -128,7 +133,7 @@ def _last_failure(found: Live | None, events: Sequence[ReleaseEvent]) -> str:
     nor when it forgets it (API reference, DescribeEndpoint, FailureReason)."""
     if found is None or found.status in ("Creating", "Updating", "SystemUpdating"):
         return ""
-    serves_as_tried = found.status == "InService" and found.configuration == asked_configuration(events)
+    serves_as_tried = found.status == IN_SERVICE and found.configuration == asked_configuration(events)
     return "" if serves_as_tried else found.failure_reason
 
 
@@ -189,8 +194,13 @@ def _advice(
             f"{because(ended)}, and up refuses it. {command(target, 'rollback', name)} asks for what serves; "
             f"a new version is promoted; or {command(target, 'retry', name, '--reason', 'WHY')}"
         )
-    elif not status.agrees and status.deployment is None and not status.unasked and model.stable is not None:
+    elif not status.agrees and status.deployment is None and not status.unasked and _up_helps(found, model):
         yield f"version {model.stable} is asked for, {status.serves} serves: {release_command(target)}"
+
+
+def _up_helps(found: Live | None, model: Model) -> bool:
+    """Whether what is missing is an update: one that is under way ends by itself, a broken endpoint has its runbook."""
+    return model.stable is not None and (found is None or found.status == IN_SERVICE)
 
 
 def _asks_for_it(target: Target, name: str, found: Live) -> str:

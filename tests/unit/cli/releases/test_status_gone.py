@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from cli import Run
-from release_world import ENDPOINT, STARTED, World, configuration, refused
+from mainstage_runtime.release_history import RELEASED
+from release_world import ENDPOINT, STARTED, World, configuration, event, refused
 
 pytestmark = pytest.mark.usefixtures("in_service")
 
@@ -71,3 +72,13 @@ def test_a_deployment_that_counts_instances_is_told_as_one(run: Run, world: Worl
         "Value": 1,
     }
     assert "(Baking): 1 instances first, the rest after 10 minutes" in run("model", "status", "iris").out
+
+
+@pytest.mark.parametrize("status", ["Creating", "Failed", "OutOfService", "UpdateRollbackFailed", "SystemUpdating"])
+def test_an_endpoint_that_does_not_serve_as_asked_does_not_agree(run: Run, world: World, status: str) -> None:
+    world.history.add(event(RELEASED, 5, serves=5))  # of an endpoint that was deleted
+    world.serve(6, status=status)
+    (told,) = json.loads(run("model", "status", "iris", "--json").out)
+    assert told["release"]["agrees"] is False
+    assert told["release"]["unasked"] is (status in ("OutOfService", "UpdateRollbackFailed"))
+    assert not any("mainstage up" in line for line in told["release"]["advice"])
