@@ -30,5 +30,7 @@ def said(error: BaseException) -> str:
     if code:
         details = getattr(error, "response", {}).get("Error", {})
         operation = getattr(error, "operation_name", "")
-        return f"{operation} was answered with {code}: {details.get('Message', '')}".strip()
+        # Of a signature that does not fit AWS repeats the signed request in further lines, session token and all.
+        words = str(details.get("Message", "")).partition("\n")[0]
+        return f"{operation} was answered with {code}: {words}".strip()
     return str(error) if isinstance(error, Unknown) else f"{type(error).__name__}: {error}"

@@ -75,7 +75,7 @@ def judge(
     if not sent:
         return Verdict(kind=history.FAILED, serves=live.configuration, reason=_short(provider_error), requests=0)
     # SageMaker has no field that tells a rollback by alarm from a fleet that never came up, only its words.
-    if alarm is None and live.failure_reason and "alarm" not in live.failure_reason.lower():
+    if alarm is None and live.failure_reason and not _tells_of_an_alarm(plan, live.failure_reason):
         return Verdict(kind=history.FAILED, serves=live.configuration, reason=reason, requests=requests)
     return Verdict(
         kind=history.TAKEN_BACK,
@@ -85,6 +85,11 @@ def judge(
         alarm=alarm,
         requests=requests,
     )
+
+
+def _tells_of_an_alarm(plan: ReleasePlan, reason: str) -> bool:
+    """The model's own name is no word of SageMaker's: it may be `fire-alarm`."""
+    return "alarm" in reason.replace(plan.endpoint, "").replace(f"/{plan.model}/", "").lower()
 
 
 def verdict_event(plan: ReleasePlan, verdict: Verdict, *, by: str, at: str) -> ReleaseEvent:

@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
+from mainstage._release_access import said
 from mainstage._release_approval import archive_place, beside, problem
 from mainstage._release_plan import ReleasePlan
 from mainstage._release_refusals import alarmed, refusals, sends_update, sent_alarms, told_unasked, unasked_event
@@ -174,6 +176,15 @@ class TestRefusals:
         assert sent_alarms({"endpointConfigName": V7}) == sent_alarms({"deploymentConfig": {}}) == frozenset()
 
 
+def test_of_a_signature_that_does_not_fit_no_token_is_told() -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html"""
+    told_by_aws = "The request signature does not match.\n\nThe Canonical String ...\nx-amz-security-token:IQoJb3J"
+    error = ClientError({"Error": {"Code": "SignatureDoesNotMatch", "Message": told_by_aws}}, "GetCallerIdentity")
+    assert said(error) == (
+        "GetCallerIdentity was answered with SignatureDoesNotMatch: The request signature does not match."
+    )
+
+
 def verdict(live: Live | None, **given: Any) -> Verdict:
     return judge(PLAN, live, **{"first": False, "alarm": None, "minutes": []} | given)
 
@@ -204,6 +215,15 @@ class TestVerdict:
             replace(LIVE, failure_reason="an old alarm"), sent=False, provider_error="ResourceLimitExceeded"
         )
         assert (quota.kind, quota.reason, quota.serves) == ("failed", "ResourceLimitExceeded", V6)
+
+    def test_a_model_that_is_called_after_alarms_came_up_or_not_as_any_other(self) -> None:
+        plan = replace(PLAN, endpoint="prod-fire-alarm", model="fire-alarm")
+        lost = "Could not find arn:aws:sagemaker:::model/prod-fire-alarm-v7-0000000a at s3://b/models/fire-alarm/7/m"
+
+        def kind(reason: str) -> str:
+            return judge(plan, replace(LIVE, failure_reason=reason), first=False, alarm=None, minutes=[]).kind
+
+        assert (kind(lost), kind("An alarm of prod-fire-alarm rang")) == ("failed", "taken_back")
 
     def test_both_faces_of_the_provider_read_alike(self) -> None:
         live = replace(LIVE, failure_reason="an alarm rang", modified=NOON + timedelta(hours=1))
