@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
+from mainstage_runtime.release_history import HistoryError
 
 from infra.catalog import Model
 from infra.layers.names import endpoint_name
 from infra.recover.orphans import OWN_TAGS
+from infra.registry.registry import RegistryError
 from infra.registry.target import Target
-from infra.releases.live import Live, live, live_of
+from infra.releases.live import FAILED, Live, live, live_of
+from infra.releases.past import has_served, history_of
 from infra.releases.words import version_of
 
 ENDPOINT, CONFIGURATION, MODEL = "endpoint", "endpoint configuration", "model"
@@ -55,8 +58,8 @@ def of_model(target: Target, model: Model) -> Iterator[Leftover]:
     """What is left of one model's releases."""
     found = live(target, model.model)
     endpoint = endpoint_name(target.environment, model.model)
-    if found is not None and found.status == "Failed":
-        yield _failed(found)
+    if found is not None and found.status == FAILED:
+        yield _failed(target, found)
     wanted = {model.stable, *model.keep_versions}
     in_use, models_in_use = _in_use(target, found)
     for name in _names(target, "list_endpoint_configs", "EndpointConfigs", "EndpointConfigName", f"{endpoint}-v"):
@@ -82,7 +85,7 @@ def clean(target: Target, found: Collection[Leftover], say: Callable[[str], None
         if not each.removable:
             continue
         try:
-            if each.kind == ENDPOINT and _status(sagemaker, each.name) != "Failed":
+            if each.kind == ENDPOINT and _status(sagemaker, each.name) != FAILED:
                 continue  # it has come up since
             deletes[each.kind](each.name)
             say(f"deleted {each.kind} {each.name}")
@@ -98,7 +101,17 @@ def _status(sagemaker: Any, endpoint: str) -> str:
     return sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointStatus"]
 
 
-def _failed(found: Live) -> Leftover:
+def _may_have_served(target: Target, model: str) -> bool:
+    try:
+        return has_served(history_of(target, model).events())
+    except (ClientError, RegistryError, HistoryError):
+        return True  # nobody can tell: a person looks
+
+
+def _failed(target: Target, found: Live) -> Leftover:
+    if _may_have_served(target, found.model):
+        why = "it is Failed and may have served: look at the runbook release-stuck before it is deleted"
+        return Leftover(ENDPOINT, found.endpoint, found.model, why, removable=False)
     reason = f" ({found.failure_reason})" if found.failure_reason else ""
     why = f"its first release never came into service{reason}"
     return Leftover(ENDPOINT, found.endpoint, found.model, why, removable=True)
@@ -137,8 +150,8 @@ def _of_nobody(target: Target, known: Collection[str]) -> Iterator[Leftover]:
             if tags.get(OWN_TAGS[0]) != target.environment:
                 continue
             found = live_of(name.removeprefix(f"{target.environment}-"), name, each)
-            if found.status == "Failed":
-                yield _failed(found)
+            if found.status == FAILED:
+                yield _failed(target, found)
             else:
                 why = f"it is {found.status}, and no file in stacks/models names its model; look at it before it goes"
                 yield Leftover(ENDPOINT, name, found.model, why, removable=False)

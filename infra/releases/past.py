@@ -6,8 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mainstage_runtime.release_history import (
+    RELEASED,
     RETRY,
+    ROLLED_BACK,
+    STARTED,
+    TAKEN_BACK,
     UNASKED,
+    UNPROVEN,
     ReleaseEvent,
     ReleaseHistory,
     blocked,
@@ -32,6 +37,11 @@ def blocked_versions(events: Sequence[ReleaseEvent]) -> dict[int, ReleaseEvent]:
     """Every version that `up` refuses, with what ended it, lowest first."""
     numbers = sorted({event.version for event in events if event.version is not None})
     return {number: found for number in numbers if (found := blocked(events, number)) is not None}
+
+
+def has_served(events: Sequence[ReleaseEvent]) -> bool:
+    """Whether an endpoint of this name ever served: it came into service, or a release began while it served."""
+    return any(event.kind in (STARTED, RELEASED, UNPROVEN, TAKEN_BACK, ROLLED_BACK) for event in events)
 
 
 def is_unasked(found: Live | None, events: Sequence[ReleaseEvent]) -> bool:

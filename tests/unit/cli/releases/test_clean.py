@@ -8,7 +8,8 @@ import json
 
 import pytest
 from cli import Run, lines
-from release_world import World, configuration, refused
+from mainstage_runtime.release_history import RELEASED
+from release_world import World, configuration, event, refused
 
 pytestmark = pytest.mark.usefixtures("in_service")
 
@@ -58,6 +59,18 @@ def test_what_somebody_else_has_deleted_meanwhile_is_gone(run: Run, world: World
         "deleted model dev-iris-v3-0000000b",
         "done",
     ]
+
+
+def test_a_failed_endpoint_that_has_served_is_left_to_a_person(run: Run, world: World) -> None:
+    world.history.add(event(RELEASED, 6, serves=6))
+    world.serve(6, status="Failed")
+    (line,) = lines(run("model", "clean", "iris", "--yes"))[1:]
+    assert line == (
+        "stays: endpoint dev-iris: it is Failed and may have served: look at the runbook release-stuck before it is deleted"
+    )
+    assert world.calls == []
+    world.objects = {"releases/dev-iris/x": b"no event"}
+    assert lines(run("model", "clean", "iris", "--yes"))[1:] == [line]
 
 
 def test_an_endpoint_of_no_model_is_shown_and_deleted_only_when_it_never_served(run: Run, world: World) -> None:
