@@ -6,8 +6,8 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Container, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Container, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from mainstage.model_route import front_door_function_name
 from mainstage.prediction_queries import VIEW
@@ -32,6 +32,9 @@ SPOOLED_AFTER_SECONDS = 3
 """After that a record that is missing is in the spool, whose replay needs the cloud's minutes to pass."""
 SPOOL_MINUTES = 10
 """So many at least, however few a busy machine comes to in that time: a replay that failed is repeated after three."""
+_NO_ANSWER = frozenset({"ConnectTimeoutError", "ReadTimeoutError", "gave no answer a moment ago"})
+"""What the front door notes of a service that is silent, or that it does not ask for a while because it was
+(mainstage_runtime.hand_over)."""
 SIGMAS = 5
 """How far chance may carry a share before it counts as another share."""
 
@@ -121,14 +124,20 @@ def all_agree(stage: Stage, version: int) -> None:
 
 
 def every_record_names_who_answered(stage: Stage) -> None:
-    """Header and record name the version whose process has answered, as that process said itself."""
-    for each in stage.answers:
-        if each.by and each.by != each.told:
-            raise DrillFailed(f"request {each.request_id}: version {each.by} answered, the header says {each.told}")
-    by_request = {each.request_id: each.by for each in stage.answers if each.by}
+    """Header and record name the version whose process has answered, as that process said itself.
+
+    A machine that stands still for two seconds loses records: Firehose and the spool have one each, and are not asked
+    for a while afterwards. They are no drill's matter when the front door tells of each, and the records of the
+    requests after it come.
+    """
     route = log_name(stage.world.target.environment, stage.model)
     began, passed = time.monotonic(), 0
-    while missing := set(by_request) - _told_in_the_log(stage, by_request):
+    lost: set[str] = set()
+    while True:
+        by_request = _answered(stage, lost)
+        missing = set(by_request) - _told_in_the_log(stage, by_request)
+        if not missing:
+            return
         waited = time.monotonic() - began
         if waited > RECORD_SECONDS and passed >= SPOOL_MINUTES:
             raise DrillFailed(
@@ -136,24 +145,54 @@ def every_record_names_who_answered(stage: Stage) -> None:
                 f"the front door told of them: {told_of_records(stage.world.cloud, route, missing)}"
             )
         if waited > SPOOLED_AFTER_SECONDS:
-            stage.world.cloud.clock.advance(SECONDS)
+            if unheard := _lost_for_want_of_an_answer(stage.world.cloud, route, missing):
+                lost |= unheard
+                stage.timeline.mark(
+                    f"the machine stood still, and the front door told of lost records: {len(unheard)}", "seen"
+                )
+                stage.minute()
+            else:
+                stage.world.cloud.clock.advance(SECONDS)
             passed += 1
         time.sleep(0.2)
+
+
+def _answered(stage: Stage, lost: Container[str]) -> dict[str, str]:
+    """The version that answered, by request, without those whose records are lost. Raises DrillFailed for a header that
+    names another one."""
+    for each in stage.answers:
+        if each.by and each.by != each.told:
+            raise DrillFailed(f"request {each.request_id}: version {each.by} answered, the header says {each.told}")
+    return {each.request_id: each.by for each in stage.answers if each.by and each.request_id not in lost}
 
 
 def told_of_records(cloud: Cloud, route_name: str, requests: Container[str]) -> str:
     """What the front door has noted of these requests' records, and how often: "3 × record_lost (queue Throttling,
     stream ReadTimeoutError)"."""
-    functions.flush(cloud)
     told: Counter[str] = Counter()
+    for note in _notes(cloud, route_name, requests):
+        errors = ", ".join(f"{name} {note[name]}" for name in sorted(set(note) - {"event", "request_id"}))
+        told[f"{note['event']} ({errors})"] += 1
+    return ", ".join(f"{count} × {what}" for what, count in told.most_common()) or "nothing"
+
+
+def _lost_for_want_of_an_answer(cloud: Cloud, route_name: str, requests: Container[str]) -> set[str]:
+    """The requests whose records neither Firehose nor the spool took because neither answered in time."""
+    return {
+        str(note["request_id"])
+        for note in _notes(cloud, route_name, requests)
+        if note["event"] == "record_lost" and {note.get("stream"), note.get("queue")} <= _NO_ANSWER
+    }
+
+
+def _notes(cloud: Cloud, route_name: str, requests: Container[str]) -> Iterator[dict[str, Any]]:
+    functions.flush(cloud)
     pages = cloud.client("logs").get_paginator("filter_log_events")
     for page in pages.paginate(logGroupName=f"/aws/lambda/{front_door_function_name(route_name)}"):
         for event in page["events"]:
             note = json.loads(event["message"]) if event["message"].startswith('{"event"') else {}
             if str(note.get("request_id", "")) in requests:
-                errors = ", ".join(f"{name} {note[name]}" for name in sorted(set(note) - {"event", "request_id"}))
-                told[f"{note['event']} ({errors})"] += 1
-    return ", ".join(f"{count} × {what}" for what, count in told.most_common()) or "nothing"
+                yield note
 
 
 def _told_in_the_log(stage: Stage, by_request: Mapping[str, str]) -> set[str]:
