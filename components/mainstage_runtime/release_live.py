@@ -22,7 +22,8 @@ MOVING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "De
 IN_SERVICE = "InService"
 
 _VERSION = re.compile(r".*-v(\d+)-[0-9a-f]{8}")
-_LONGEST_VALUE_TOLD = 300
+_LONGEST_VALUE_TOLD = 1023
+"""All that CloudWatch keeps: who stopped a release stands at the end of it."""
 _LONGEST_SPAN = timedelta(hours=23)
 """GetMetricStatistics answers at most 1,440 points, of a minute each here (API reference)."""
 

@@ -92,11 +92,12 @@ def abort(
     raised = seen = found.status == ROLLING_BACK
     raised = not raised
     if raised:
-        told = f"{reason.strip() or 'a person stops the release'}; by {caller(target)} with mainstage model abort"
+        who = f"; by {caller(target)} with mainstage model abort"
+        told = f"{(reason.strip() or 'a person stops the release')[: LONGEST_REASON - len(who)]}{who}"
         cloudwatch = target.client("cloudwatch")
         left = wait_seconds
         while True:
-            cloudwatch.set_alarm_state(AlarmName=stop, StateValue="ALARM", StateReason=told[:LONGEST_REASON])
+            cloudwatch.set_alarm_state(AlarmName=stop, StateValue="ALARM", StateReason=told)
             if left <= 0:
                 break
             sleep(min(AGAIN_SECONDS, left))

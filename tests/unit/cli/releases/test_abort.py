@@ -33,6 +33,15 @@ def test_an_abort_raises_the_stop_alarm_of_the_release_under_way(run: Run, world
     )
 
 
+def test_a_long_reason_does_not_hide_who_stopped_it(run: Run, world: World) -> None:
+    world.serve(6)
+    world.bake(7)
+    said(run("model", "abort", "iris", "--wait", "0", "--reason", "why " * 500))
+    told = world.done("set_alarm_state")[0]["StateReason"]
+    assert len(told) == aborting.LONGEST_REASON
+    assert told.endswith(f"; by {OPERATOR} with mainstage model abort")
+
+
 def test_an_abort_raises_the_alarm_until_the_rollback_is_seen(
     run: Run, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
