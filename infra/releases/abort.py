@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from botocore.exceptions import BotoCoreError, ClientError
 from mainstage.guard_alarms import guard_alarm_names
 
 from infra.registry.target import Target
@@ -95,18 +96,20 @@ def abort(
         who = f"; by {caller(target)} with mainstage model abort"
         told = f"{(reason.strip() or 'a person stops the release')[: LONGEST_REASON - len(who)]}{who}"
         cloudwatch = target.client("cloudwatch")
+        cloudwatch.set_alarm_state(AlarmName=stop, StateValue="ALARM", StateReason=told)
         left = wait_seconds
-        while True:
-            cloudwatch.set_alarm_state(AlarmName=stop, StateValue="ALARM", StateReason=told)
-            if left <= 0:
-                break
+        while left > 0 and not seen:
             sleep(min(AGAIN_SECONDS, left))
             left -= AGAIN_SECONDS
-            now = serving(target, model)
-            seen = now.status == ROLLING_BACK or now.pending is None
-            if seen:
-                _check_taken_back(now, pending, target)
-                break
+            try:
+                now = serving(target, model)
+                seen = now.status == ROLLING_BACK or now.pending is None
+                if seen:
+                    _check_taken_back(now, pending, target)
+                else:
+                    cloudwatch.set_alarm_state(AlarmName=stop, StateValue="ALARM", StateReason=told)
+            except (BotoCoreError, ClientError):
+                continue  # the alarm was raised: a look that is throttled is no end of it
     return Aborted(
         model=model,
         endpoint=found.endpoint,

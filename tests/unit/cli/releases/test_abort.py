@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from cli import TARGET, Run, error, said
-from release_world import ENDPOINT, OPERATOR, World
+from release_world import ENDPOINT, OPERATOR, World, refused
 
 from infra.releases import abort as aborting
 from infra.releases.words import ReleaseError
@@ -59,6 +61,26 @@ def test_an_abort_raises_the_alarm_until_the_rollback_is_seen(
     world.endpoint["EndpointStatus"] = "RollingBack"
     again = aborting.abort(TARGET, "iris", sleep=sleep)
     assert (again.raised, again.seen, len(world.done("set_alarm_state"))) == (False, True, 3)
+
+
+def test_a_look_that_is_throttled_does_not_end_an_abort(
+    world: World, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.serve(6)
+    world.bake(7)
+    looks = 0
+
+    def describe_endpoint(EndpointName: str) -> Any:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            raise refused("ThrottlingException", "Rate exceeded", "DescribeEndpoint")
+        if looks == 3:
+            world.serve(6, status="RollingBack")
+        return World.describe_endpoint(world, EndpointName)
+
+    monkeypatch.setattr(world, "describe_endpoint", describe_endpoint)
+    assert aborting.abort(TARGET, "iris", sleep=lambda seconds: None).seen
 
 
 def test_an_abort_that_comes_too_late_says_so(world: World, run: Run) -> None:
