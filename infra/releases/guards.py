@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -181,14 +181,14 @@ def restore(target: Target, model: Model) -> Restored:
         if refusal.response["Error"]["Code"] != "ValidationException":
             raise
         copied = _copied(target, found)
-        before = guards_of(target, found.endpoint)
+        before, events = guards_of(target, found.endpoint), history_of(target, found.model).events()
         point_guards(target, found.endpoint, copied)
         try:
             _update(target, found.endpoint, copied, deployment)
         except ClientError:
             put_back(target, before)
             raise
-        _remember(target, found, copied)
+        _remember(target, found, copied, events)
         return Restored(model.model, found.endpoint, copied, found.serves, True, copied_from=found.configuration)
     return Restored(model.model, found.endpoint, found.configuration, found.serves, changed=True)
 
@@ -255,11 +255,10 @@ def _copied(target: Target, found: Live) -> str:
     return name
 
 
-def _remember(target: Target, found: Live, copied: str) -> None:
-    history = history_of(target, found.model)
-    history.add(
+def _remember(target: Target, found: Live, copied: str, events: Sequence[ReleaseEvent]) -> None:
+    history_of(target, found.model).add(
         ReleaseEvent(
-            at=moment_after(history.events()),
+            at=moment_after(events),
             kind=ROLLED_BACK,
             endpoint=found.endpoint,
             model=found.model,
