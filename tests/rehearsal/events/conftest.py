@@ -95,7 +95,7 @@ class Bus:
             resources=[f"arn:aws:sagemaker:{REGION}:{ACCOUNT_ID}:endpoint/iris"],
             detail=detail,
         )
-        self.cloud.events.wait_until_delivered()
+        self.cloud.events.wait_until_delivered(30)
         return made
 
     def got(self, name: str = "f") -> list[Any]:

@@ -104,13 +104,15 @@ def test_a_throttled_target_is_tried_again_by_the_clouds_clock(cloud, bus):
     url, arn = bus.queue("q")
     bus.rule()
     bus.target(arn)
-    cloud.faults.add("sqs", "SendMessage", error=SLOW_DOWN, times=2)
+    fault = cloud.faults.add("sqs", "SendMessage", error=SLOW_DOWN, times=9)
     bus.put(n=1)
-    assert bus.messages(url) == []
-    cloud.clock.advance(1.5)
+    while fault.hits < 9:  # a second, two, four, … by now
+        cloud.clock.advance(2 ** (fault.hits - 1) + 0.5)
+        cloud.events.wait_until_delivered()
+    cloud.clock.advance(200)
     cloud.events.wait_until_delivered()
     assert bus.messages(url) == []
-    cloud.clock.advance(2.5)
+    cloud.clock.advance(56.5)
     cloud.events.wait_until_delivered()
     assert [json.loads(message["Body"])["detail"] for message in bus.messages(url)] == [{"n": 1}]
     assert bus.counted("Invocations") == 1

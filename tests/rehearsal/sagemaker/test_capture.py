@@ -5,8 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import re
+import threading
 
 import pytest
+
+from infra.rehearsal.cloud.overlay import data_capture
+from infra.rehearsal.cloud.overlay.sagemaker_store import sagemaker_of
 
 CAPTURE = {
     "EnableCapture": True,
@@ -131,6 +135,33 @@ def test_files_are_written_when_they_are_old_enough(capturing):
     stage.cloud.clock.advance(61)
     variant.capture.flush_old(stage.cloud.clock.now())
     assert len(captured(stage)) == 1
+
+
+def test_what_another_thread_writes_is_waited_for(capturing, monkeypatch):
+    """The upkeep writes what is old enough too."""
+    stage = capturing()
+    stage.invoke()
+    stage.cloud.clock.advance(61)
+    sagemaker_of(stage.cloud).upkeep.stop()
+    (variant,) = stage.cloud_variants()
+    variant.capture.flush()
+    stage.invoke()
+    stage.cloud.clock.advance(61)
+    begun, may_write, write = threading.Event(), threading.Event(), data_capture.Capture._write
+
+    def slow(*given):
+        begun.set()
+        may_write.wait(10)
+        write(*given)
+
+    monkeypatch.setattr(data_capture.Capture, "_write", slow)
+    other = threading.Thread(target=variant.capture.flush_old, args=(stage.cloud.clock.now(),))
+    other.start()
+    assert begun.wait(10)
+    threading.Timer(0.2, may_write.set).start()
+    variant.capture.flush_old(stage.cloud.clock.now())
+    assert len(captured(stage)) == 2
+    other.join()
 
 
 def test_an_update_writes_what_the_old_fleet_captured(capturing):

@@ -62,7 +62,7 @@ class Capture:
     lost: int = 0
     """Records that could not be written."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _writing: threading.Lock = field(default_factory=threading.Lock)
+    _writing: threading.RLock = field(default_factory=threading.RLock)
 
     def add(self, exchange: Exchange) -> None:
         """Takes an exchange into the sample, or not."""
@@ -79,14 +79,15 @@ class Capture:
             self.flush()
 
     def flush_old(self, now: datetime) -> None:
-        """Writes what is old enough to be written."""
-        with self._lock:
-            due = bool(self._records) and (now - self._records[0][0]).total_seconds() >= FLUSH_AFTER_SECONDS
-        if due:
-            self.flush()
+        """Writes what is old enough to be written. What another thread is writing has been written then."""
+        with self._writing:
+            with self._lock:
+                due = bool(self._records) and (now - self._records[0][0]).total_seconds() >= FLUSH_AFTER_SECONDS
+            if due:
+                self.flush()
 
     def flush(self) -> None:
-        """Writes all that is buffered: one object for each hour in which there were calls."""
+        """Writes all that is buffered: one object for each hour in which there were calls. Waits as `flush_old`."""
         with self._writing:
             with self._lock:
                 records, self._records = self._records, []
