@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import json
 import threading
+import time
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -18,6 +20,7 @@ from infra.front_door import Reply
 from infra.rehearsal.cloud import functions
 from infra.rehearsal.cloud.api import AwsError, Call
 from infra.rehearsal.cloud.faults import Fault
+from infra.rehearsal.traffic import KEPT_BELOW
 
 STREAM = f"{LOG}-predictions"
 FRONT_DOOR, TRANSFORM, REPLAY = f"{LOG}-front-door", f"{LOG}-transform", f"{LOG}-replay"
@@ -85,13 +88,15 @@ def exchanged(rehearsed: Rehearsed, function: str, source: str) -> Iterator[None
 
 
 class Clients:
-    """Clients that ask at the same time. `ids` are the requests that were answered 200."""
+    """Clients that ask at the same time, together below the front door's throttle however fast the machine is. `ids`
+    are the requests that were answered 200."""
 
     def __init__(self, rehearsed: Rehearsed, count: int = 4):
         self.ids: list[str] = []
         self.others: list[Reply] = []
         self._rehearsed = rehearsed
         self._stop = threading.Event()
+        self._pause = count / (KEPT_BELOW * rehearsed.rehearsal.front_door.throttle_requests_per_second)
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(count)]
 
     def __enter__(self) -> Clients:
@@ -105,7 +110,10 @@ class Clients:
             thread.join(40)
 
     def _run(self) -> None:
-        while not self._stop.wait(0.02):
+        began = time.monotonic()
+        for turn in itertools.count(1):
+            if self._stop.wait(max(0.0, began + turn * self._pause - time.monotonic())):
+                return
             reply = self._rehearsed.ask()
             if reply.status == 200:
                 self.ids.append(reply.request_id)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import threading
 import time
 import urllib.parse
 from typing import Any, NamedTuple
@@ -365,15 +366,18 @@ def test_a_slow_model_is_504_at_the_deadline_and_logged(rehearsed: Rehearsed) ->
     variables = function["Environment"]["Variables"]
     change = rehearsed.client("lambda").update_function_configuration
     change(FunctionName="dev-iris-front-door", Environment={"Variables": {**variables, "MAINSTAGE_DEADLINE_MS": "300"}})
+    answers = threading.Event()
     try:
-        rehearsed.cloud.faults.add("sagemaker-runtime", "InvokeEndpoint", delay_seconds=1.0, times=1)
+        rehearsed.cloud.faults.add("sagemaker-runtime", "InvokeEndpoint", until=answers, times=1)
         reply = rehearsed.ask()
         message = "the model gave no answer within 300 ms"
         assert (reply.status, error_of(reply)) == (504, {"code": "deadline_exceeded", "message": message})
         row = rehearsed.record(reply.request_id)
         assert (row["status"], row["error_code"], row["version"]) == (504, "deadline_exceeded", "unknown")
-        assert 300 <= row["latency_ms"] < 1000
+        # However busy the machine is: far from the ten seconds that are the deadline else.
+        assert 300 <= row["latency_ms"] < 5000
     finally:
+        answers.set()
         change(FunctionName="dev-iris-front-door", Environment={"Variables": variables})
     assert rehearsed.ask().status == 200
 
@@ -398,7 +402,11 @@ def test_a_client_that_hangs_up_breaks_nothing_and_is_logged(rehearsed: Rehearse
     for sent in (request[:40], request[:-10], request):
         with socket.create_connection(address) as client:
             client.sendall(sent)
-    [mine] = until(lambda: set(rehearsed.in_log()) - before or None, "the record of the request that was complete")
+    # No reply told its id. The record of an earlier request may come now, by the spool: its id is known.
+    [mine] = until(
+        lambda: set(rehearsed.in_log()) - before - set(rehearsed.ids) or None,
+        "the record of the request that was complete",
+    )
     assert rehearsed.record(mine)["status"] == 200
     assert rehearsed.ask().status == 200
     assert rehearsed.log_metric("Served") == served + 3
