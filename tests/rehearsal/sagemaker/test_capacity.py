@@ -95,6 +95,27 @@ def test_two_calls_at_once_neither_wait_for_each_other_nor_share_the_last_instan
     assert sorted(codes) == ["", "ResourceLimitExceeded"]
 
 
+def test_an_endpoint_counts_from_the_moment_that_it_is_there(up, refused, monkeypatch):
+    """Another one is made as soon as the first one's call lets go of the table."""
+    up.cloud.capacity.limit(TYPE, 3)
+    sagemaker, codes = sagemaker_of(up.cloud), []
+    lock = sagemaker.lock
+
+    class Lock:
+        def __enter__(self):
+            lock.acquire()
+
+        def __exit__(self, *_):
+            lock.release()
+            if ("eu-west-1", "e") in sagemaker.endpoints:
+                monkeypatch.setattr(sagemaker, "lock", lock)
+                codes.append(refused(up.sagemaker.create_endpoint, EndpointName="e2", EndpointConfigName="c")[0])
+
+    monkeypatch.setattr(sagemaker, "lock", Lock())
+    assert up.endpoint()["EndpointStatus"] == "InService"
+    assert codes == ["ResourceLimitExceeded"]
+
+
 def test_a_rolling_update_needs_a_batch_only(up):
     up.endpoint()
     up.cloud.capacity.limit(TYPE, 3)

@@ -42,10 +42,10 @@ def create_endpoint(call: Call) -> dict[str, Any]:
         )
         sagemaker.endpoints[call.region, name] = endpoint
         sagemaker.tags[endpoint_arn] = tags_of(asked.get("Tags"))
-    with endpoint.lock:
-        endpoint_deployment.deploy(
-            sagemaker, endpoint, copy.deepcopy(config), copy.deepcopy(asked.get("DeploymentConfig")), {}
-        )
+        with endpoint.lock:  # before another call counts the instances that there are
+            endpoint_deployment.deploy(
+                sagemaker, endpoint, copy.deepcopy(config), copy.deepcopy(asked.get("DeploymentConfig")), {}
+            )
     return {"EndpointArn": endpoint_arn}
 
 
