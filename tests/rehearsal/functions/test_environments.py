@@ -10,14 +10,17 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from infra.rehearsal.cloud import functions
+from infra.rehearsal.cloud.cloud import Cloud
 from infra.rehearsal.cloud.functions import host as host_module
 from infra.rehearsal.cloud.functions.environment import Environment
 from infra.rehearsal.cloud.functions.invocation import Invocation
@@ -230,7 +233,7 @@ def test_kill_9_in_flight_is_answered_and_kill_9_at_rest_goes_unnoticed(bench: B
     caller.start()
     eventually(lambda: bench.log_lines_now().count("begun") == 3)
     os.kill(second, signal.SIGKILL)
-    caller.join(10)
+    caller.join(30)
 
     [(answer, error)] = answers
     assert error == "Unhandled"
@@ -406,6 +409,34 @@ def test_two_answers_to_one_invocation_do_not_mix() -> None:
     assert taken == [(invocation.reply, invocation.function_error)]
 
 
+def test_a_host_is_whole_before_its_logs_are_shipped(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped: list[list[EnvironmentLog]] = []
+
+    class Eager:
+        def __init__(self, logs: Callable[[], list[EnvironmentLog]]):
+            shipped.append(logs())
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(host_module, "Shipper", Eager)
+    functions.functions_of(cloud)
+    assert shipped == [[]]
+
+
+def test_an_end_that_comes_as_the_process_is_started_ends_that_process_and_not_this_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "killpg", lambda *given: ended.append(given))
+    given: Any = SimpleNamespace(returncode=None, pid=4711)
+    environment = Environment(given, given, on_free=given, on_end=given)
+    environment._process = given
+
+    environment.kill()
+
+    assert ended == [(4711, signal.SIGKILL)]
+
+
 def test_the_account_tells_its_limits_and_what_is_left_unreserved(bench: Bench) -> None:
     bench.deploy("def handler(event, context):\n    return 1")
     bench.deploy("def handler(event, context):\n    return 2", "g")
@@ -506,7 +537,7 @@ def test_a_change_while_callers_wait_for_the_first_environment_serves_them_all(b
     eventually(lambda: bench.pids() not in ([], first))
     let_go.touch()
     for caller in callers:
-        caller.join(10)
+        caller.join(30)
 
     assert answers == [("two", "")] * 2
 

@@ -177,7 +177,7 @@ class Environment:
         process = self._process
         if process is not None and process.returncode is None:
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, number)
+                os.killpg(process.pid, number)  # not self.pid, which is 0 for a moment yet: that is our own group
 
     def _wait(self) -> None:
         process = self._process

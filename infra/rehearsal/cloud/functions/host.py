@@ -57,7 +57,6 @@ class Functions:
         self._keeper = Keeper()
         self._pump = Pump()
         self._deadlines = Deadlines()
-        self._shipper = Shipper(self._logs)
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._choosing = threading.Lock()
@@ -73,6 +72,7 @@ class Functions:
         thread has taken."""
         self._lost: Counter[str] = Counter()
         self._closed = False
+        self._shipper = Shipper(self._logs)  # last: it looks at all this
 
     # -- what callers use
 
