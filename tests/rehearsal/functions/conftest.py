@@ -41,7 +41,7 @@ def zipped(source: str, **more: str) -> bytes:
     return buffer.getvalue()
 
 
-def eventually(look: Callable[[], Any], *, seconds: float = 10.0) -> Any:
+def eventually(look: Callable[[], Any], *, seconds: float = 30.0) -> Any:
     """What `look` gives as soon as it is true."""
     deadline = time.monotonic() + seconds
     while not (found := look()):

@@ -155,7 +155,7 @@ def test_stop_while_it_starts_ends_the_start(make_host, eventually):
     eventually(lambda: host._starting is not None and host._starting._phase == "import")
     pid = host._starting.pid
     host.stop()
-    thread.join(10)
+    thread.join(30)
     assert not thread.is_alive()
     assert failed == ["the model's process ended while importing the code: signal SIGTERM"]
     assert gone(pid)
