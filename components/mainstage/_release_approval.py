@@ -1,5 +1,6 @@
 """The gate: a version is released only after somebody else than who pushed it has said so."""
 
+import base64
 import json
 from collections.abc import Mapping
 from typing import Any, Optional
@@ -11,6 +12,7 @@ from ._release_verdict import ReleaseError
 
 CARD, APPROVAL = "card.json", "approval.json"
 """Beside the archive in the registry."""
+UNCHECKED = "it was uploaded without a SHA-256 for S3 to check (up to 0.1.0, or not by mainstage model push)"
 
 
 def archive_place(url: str) -> Optional[tuple[str, str]]:
@@ -34,7 +36,7 @@ def problem(
 ) -> Optional[str]:
     """What is wrong with a version's approval; None when it may be released.
 
-    `archive_sha256`: what the push recorded beside the archive itself; None: nothing, or no archive.
+    `archive_sha256`: see the function of this name.
     """
     if card is None:
         return "it has no card: its push was interrupted. Push its folder again"
@@ -42,8 +44,10 @@ def problem(
     sha256 = archive.get("sha256") if isinstance(archive, Mapping) else None
     if not sha256:
         return "its card names no SHA-256 of the archive"
+    if archive_sha256 is None:
+        return f"its archive is gone, or {UNCHECKED}. Push its folder again as a new version"
     if archive_sha256 != sha256:
-        return f"its archive (SHA-256 {archive_sha256 or 'unknown'}) is not the one of its card ({sha256})"
+        return f"its archive (SHA-256 {archive_sha256}) is not the one of its card ({sha256})"
     if approval is None:
         return "nobody has approved it"
     if approval.get("version") != version:
@@ -75,7 +79,7 @@ def check_approval(*, account_id: str, model: str, version: int, url: str, sessi
             s3, (bucket, key) = made.client("s3"), place
             wrong = problem(
                 version,
-                _sha256(s3, bucket, key),
+                archive_sha256(s3, bucket, key),
                 _json(s3, bucket, beside(key, CARD)),
                 _json(s3, bucket, beside(key, APPROVAL)),
             )
@@ -100,10 +104,21 @@ def _json(s3: Any, bucket: str, key: str) -> Optional[Mapping[str, Any]]:
     return found if isinstance(found, Mapping) else None
 
 
-def _sha256(s3: Any, bucket: str, key: str) -> Optional[str]:
+def archive_sha256(s3: Any, bucket: str, key: str) -> Optional[str]:
+    """The SHA-256 of an object's bytes, hexadecimal, as S3 has checked it when they came.
+
+    None: there is no such object, or it came without one. What its uploader says elsewhere (in the object's metadata,
+    in the card) proves nothing.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+    """
     try:
-        return s3.head_object(Bucket=bucket, Key=key)["Metadata"].get("sha256")
+        found = s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
     except Exception as error:
         if error_code(error) in GONE:
             return None
         raise
+    checksum = str(found.get("ChecksumSHA256", ""))
+    # That of an upload in parts is one of the parts' checksums, and ends in their number.
+    whole = found.get("ChecksumType") != "COMPOSITE" and "-" not in checksum
+    return base64.b64decode(checksum).hex() if checksum and whole else None

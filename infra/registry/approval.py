@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
-from mainstage._release_approval import problem
+from mainstage._release_approval import UNCHECKED, problem
 
 from infra.layers.names import model_package_group_name
 from infra.registry.registry import Registry, RegistryError
@@ -110,9 +110,13 @@ def _card(registry: Registry, model: str, version: int) -> dict[str, Any]:
     if card is None:
         raise RegistryError(f"{model}: version {version} has no card, its push was interrupted: push its folder again")
     archive = registry.archive_sha256(model, version)
+    if archive is None:
+        raise RegistryError(
+            f"{model}: the archive of version {version} is gone, or {UNCHECKED}: push its folder again as a new version"
+        )
     if archive != card["archive"]["sha256"]:
         raise RegistryError(
-            f"{model}: the archive of version {version} is not the one of its card (sha256 {archive or 'unknown'}, "
+            f"{model}: the archive of version {version} is not the one of its card (sha256 {archive}, "
             f"card {card['archive']['sha256']}): do not release it; push the folder again as a new version"
         )
     return card

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
+from mainstage._release_approval import archive_sha256
 
 from infra.registry.archive import ARCHIVE_NAME, Packed
 from infra.registry.target import Target
@@ -92,19 +94,23 @@ class Registry:
             raise
 
     def archive_sha256(self, model: str, number: int) -> str | None:
-        """The archive's SHA-256 as its push recorded it; None when there is no such archive."""
-        try:
-            found = self._s3.head_object(Bucket=self.bucket, Key=self.key(model, number, ARCHIVE_NAME))
-        except ClientError as error:
-            if error.response["Error"]["Code"] in GONE:
-                return None
-            raise
-        return found["Metadata"].get("sha256")
+        """The archive's SHA-256 as S3 has checked it; None: there is no such archive, or it came without one."""
+        return archive_sha256(self._s3, self.bucket, self.key(model, number, ARCHIVE_NAME))
 
     def put_archive(self, model: str, number: int, packed: Packed) -> bool:
-        """Writes the archive of a version once. False: that number is taken."""
+        """Writes the archive of a version once. False: that number is taken. S3 takes no other bytes than were packed,
+        and keeps their SHA-256, which approvals name."""
+        digest = base64.b64encode(bytes.fromhex(packed.sha256)).decode()
         with packed.path.open("rb") as body:
-            return self._put(model, number, ARCHIVE_NAME, body, "application/gzip", {"sha256": packed.sha256})
+            return self._put(
+                model,
+                number,
+                ARCHIVE_NAME,
+                body,
+                "application/gzip",
+                ChecksumAlgorithm="SHA256",
+                ChecksumSHA256=digest,
+            )
 
     def put_card(self, model: str, number: int, card: dict[str, Any]) -> bool:
         """Writes the card of a version once. False: it has one."""
@@ -113,17 +119,17 @@ class Registry:
     def put_json(self, model: str, number: int, name: str, value: dict[str, Any]) -> bool:
         """Writes an object of a version once. False: it has one of that name."""
         body = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False).encode()
-        return self._put(model, number, name, body, "application/json", {})
+        return self._put(model, number, name, body, "application/json")
 
-    def _put(self, model: str, number: int, name: str, body: Any, content_type: str, metadata: dict[str, str]) -> bool:
+    def _put(self, model: str, number: int, name: str, body: Any, content_type: str, **options: str) -> bool:
         try:
             self._s3.put_object(
                 Bucket=self.bucket,
                 Key=self.key(model, number, name),
                 Body=body,
                 ContentType=content_type,
-                Metadata=metadata,
                 IfNoneMatch="*",
+                **options,
             )
         except ClientError as error:
             if error.response["Error"]["Code"] in TAKEN:

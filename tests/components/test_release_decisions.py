@@ -302,7 +302,7 @@ class TestApproval:
             ("a1", None, APPROVAL, "no card"),
             ("a1", {}, APPROVAL, "no SHA-256"),
             ("b2", CARD, APPROVAL, "is not the one of its card"),
-            (None, CARD, APPROVAL, "unknown"),
+            (None, CARD, APPROVAL, "without a SHA-256 for S3 to check"),
             ("a1", CARD, None, "nobody has approved it"),
             ("a1", CARD, {**APPROVAL, "version": 6}, "for version 6"),
             ("a1", CARD, {**APPROVAL, "archive_sha256": "b2"}, "names another archive"),

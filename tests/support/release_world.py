@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import json
 from collections.abc import Iterator
@@ -48,6 +50,15 @@ ALARM = AlarmSeen(name=f"{ENDPOINT}-guard-errors", window="2 of 3 minutes above 
 
 def refused(code: str, message: str, operation: str = "Call") -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": message}}, operation)
+
+
+def archive(version: int) -> bytes:
+    """The archive of a version that `register` has made."""
+    return f"archive {version}".encode()
+
+
+def sha256_of(version: int) -> str:
+    return hashlib.sha256(archive(version)).hexdigest()
 
 
 def configuration(version: int, tail: str = "0000000a") -> str:
@@ -120,9 +131,9 @@ class World:
 
     def register(self, *versions: int, runtime: str = "sklearn-1.4-2", pushed_by: str = OPERATOR) -> None:
         for version in versions:
-            card = {"archive": {"sha256": f"sha-{version}"}, "pushed_by": pushed_by, "runtime": {"preset": runtime}}
+            card = {"archive": {"sha256": sha256_of(version)}, "pushed_by": pushed_by, "runtime": {"preset": runtime}}
             self.objects[f"models/iris/{version}/card.json"] = json.dumps(card).encode()
-            self.objects[f"models/iris/{version}/model.tar.gz"] = f"sha-{version}".encode()
+            self.objects[f"models/iris/{version}/model.tar.gz"] = archive(version)
 
     def serve(self, version: int, *, guarded: bool = True, status: str = "InService") -> None:
         """An endpoint that serves a version whose configuration is there."""
@@ -173,10 +184,12 @@ class World:
             raise refused("NoSuchKey", "no")
         return {"Body": io.BytesIO(self.objects[Key])}
 
-    def head_object(self, Bucket: str, Key: str) -> dict[str, Any]:
+    def head_object(self, Bucket: str, Key: str, ChecksumMode: str) -> dict[str, Any]:
+        assert ChecksumMode == "ENABLED"
         if Key not in self.objects:
             raise refused("404", "no")
-        return {"Metadata": {"sha256": self.objects[Key].decode()}}
+        digest = hashlib.sha256(self.objects[Key]).digest()
+        return {"ChecksumSHA256": base64.b64encode(digest).decode()}
 
     def put_object(self, Bucket: str, Key: str, Body: bytes, IfNoneMatch: str, **_: Any) -> dict[str, Any]:
         assert IfNoneMatch == "*"

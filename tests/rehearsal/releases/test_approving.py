@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
@@ -33,9 +34,9 @@ def target(cloud: Cloud) -> Target:
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": cloud.region})
     rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}
     s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
-    s3.put_object(Bucket=bucket, Key="models/iris/1/model.tar.gz", Body=b"x", Metadata={"sha256": "ab"})
+    s3.put_object(Bucket=bucket, Key="models/iris/1/model.tar.gz", Body=b"x", ChecksumAlgorithm="SHA256")
     pushed_by = where.client("sts").get_caller_identity()["Arn"]
-    card = {"archive": {"sha256": "ab"}, "pushed_by": pushed_by}
+    card = {"archive": {"sha256": hashlib.sha256(b"x").hexdigest()}, "pushed_by": pushed_by}
     s3.put_object(Bucket=bucket, Key="models/iris/1/card.json", Body=json.dumps(card).encode())
     where.client("sagemaker").create_model_package_group(ModelPackageGroupName=model_package_group_name("dev", "iris"))
     return where

@@ -6,6 +6,7 @@ The provider's part (UpdateEndpoint) is played by the tests, the clock is advanc
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from dataclasses import replace
 from itertools import count
@@ -520,14 +521,21 @@ class TestApproval:
 
         with pytest.raises(ReleaseError, match="no card"):
             check()
-        s3.put_object(Bucket=BUCKET, Key=f"{place}/model.tar.gz", Body=b"x", Metadata={"sha256": "a1"})
-        put("card.json", {"archive": {"sha256": "a1"}, "pushed_by": "arn:ann"})
+        sha256 = hashlib.sha256(b"x").hexdigest()
+        put("card.json", {"archive": {"sha256": sha256}, "pushed_by": "arn:ann"})
+        s3.put_object(Bucket=BUCKET, Key=f"{place}/model.tar.gz", Body=b"other", Metadata={"sha256": sha256})
+        with pytest.raises(ReleaseError, match="without a SHA-256 for S3 to check"):
+            check()
+        s3.put_object(Bucket=BUCKET, Key=f"{place}/model.tar.gz", Body=b"other", ChecksumAlgorithm="SHA256")
+        with pytest.raises(ReleaseError, match="is not the one of its card"):
+            check()
+        s3.put_object(Bucket=BUCKET, Key=f"{place}/model.tar.gz", Body=b"x", ChecksumAlgorithm="SHA256")
         with pytest.raises(ReleaseError, match=r"nobody has approved it\nnext: .*mainstage model approve iris 7"):
             check()
-        put("approval.json", {"version": 7, "archive_sha256": "a1", "approved_by": "arn:ann"})
+        put("approval.json", {"version": 7, "archive_sha256": sha256, "approved_by": "arn:ann"})
         with pytest.raises(ReleaseError, match="from somebody else"):
             check()
-        put("approval.json", {"version": 7, "archive_sha256": "a1", "approved_by": "arn:bob"})
+        put("approval.json", {"version": 7, "archive_sha256": sha256, "approved_by": "arn:bob"})
         check()
         with pytest.raises(ReleaseError, match="in no registry"):
             check("https://elsewhere/model.tar.gz")

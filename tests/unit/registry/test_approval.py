@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from cli import TARGET, Ended, runner
-from release_world import BUCKET, OPERATOR, World, refused
+from release_world import BUCKET, OPERATOR, World, archive, refused, sha256_of
 
 from infra.cli import common
 from infra.registry.approval import approve, read_approval
@@ -42,7 +43,7 @@ def test_an_approval_names_the_archive_and_who_gave_it(world: World, registry: R
     stored = json.loads(world.objects["models/iris/1/approval.json"])
     assert stored == {
         "version": 1,
-        "archive_sha256": "sha-1",
+        "archive_sha256": sha256_of(1),
         "approved_by": COLLEAGUE,
         "approved_at": done.approval.approved_at,
         "note": "looked at the metrics",
@@ -71,7 +72,7 @@ def test_who_pushed_does_not_approve(world: World, registry: Registry) -> None:
 def test_what_is_not_whole_is_not_approved(world: World, registry: Registry) -> None:
     with pytest.raises(RegistryError, match=r"^iris: version 2 is not registered in .*; registered are 1$"):
         approve(registry, "iris", 2)
-    world.objects["models/iris/2/model.tar.gz"] = b"sha-2"
+    world.objects["models/iris/2/model.tar.gz"] = archive(2)
     with pytest.raises(RegistryError) as told:
         approve(registry, "iris", 2)
     assert str(told.value) == "iris: version 2 has no card, its push was interrupted: push its folder again"
@@ -79,8 +80,20 @@ def test_what_is_not_whole_is_not_approved(world: World, registry: Registry) -> 
     with pytest.raises(RegistryError) as told:
         approve(registry, "iris", 1)
     assert str(told.value) == (
-        "iris: the archive of version 1 is not the one of its card (sha256 another, card sha-1): do not release it; push the "
-        "folder again as a new version"
+        f"iris: the archive of version 1 is not the one of its card (sha256 {sha256(b'another').hexdigest()}, card "
+        f"{sha256_of(1)}): do not release it; push the folder again as a new version"
+    )
+
+
+def test_an_archive_that_s3_has_not_checked_is_not_approved(
+    world: World, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world, "head_object", lambda **_: {"Metadata": {"sha256": sha256_of(1)}})
+    with pytest.raises(RegistryError) as told:
+        approve(registry, "iris", 1)
+    assert str(told.value) == (
+        "iris: the archive of version 1 is gone, or it was uploaded without a SHA-256 for S3 to check (up to 0.1.0, or not by "
+        "mainstage model push): push its folder again as a new version"
     )
 
 
@@ -92,7 +105,7 @@ def test_an_approval_of_another_archive_is_told(world: World, registry: Registry
     with pytest.raises(RegistryError) as told:
         approve(registry, "iris", 1)
     assert str(told.value) == (
-        f"{URL} names another archive (sha256 sha-0) than the card (sha-1), and it is written once: push the folder again as a "
+        f"{URL} names another archive (sha256 sha-0) than the card ({sha256_of(1)}), and it is written once: push the folder again as a "
         "new version and approve that"
     )
     world.objects["models/iris/1/approval.json"] = b"{}"
@@ -142,7 +155,7 @@ def test_in_a_rehearsal_a_colleague_is_played_and_told(
     told = run("model", "approve", "iris", "1").out.splitlines()
     assert told[1] == f"note: a rehearsal plays the colleague who approves, {COLLEAGUE}"
     assert told[2].startswith(f"iris version 1 approved by {COLLEAGUE} at 20")
-    assert told[3:] == ["  archive sha256 sha-1", f"  {URL}", "Next: mainstage model promote iris 1"]
+    assert told[3:] == [f"  archive sha256 {sha256_of(1)}", f"  {URL}", "Next: mainstage model promote iris 1"]
     again = json.loads(run("model", "approve", "iris", "1", "--json").out)
     assert (again["new"], again["approval"]["approved_by"], again["next"]) == (
         False, COLLEAGUE, ["mainstage model promote iris 1"],

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 
 from cli import TARGET, Run, error, said
-from release_world import FILE, OPERATOR, World, taken_back
+from release_world import FILE, OPERATOR, World, archive, sha256_of, taken_back
 
 COLLEAGUE = "arn:aws:iam::111111111111:user/colleague"
 SECOND = "  2. release it: mainstage up --env dev\n"
@@ -74,7 +74,7 @@ def test_where_approvals_are_asked_for_the_next_step_is_one(run: Run, world: Wor
     steps = json.loads(run("model", "promote", "iris", "7", "--json").out)["next"]
     assert steps[0] == f"somebody else than {OPERATOR} approves it: mainstage model approve iris 7"
     world.objects["models/iris/7/approval.json"] = json.dumps(
-        {"version": 7, "archive_sha256": "sha-7", "approved_by": COLLEAGUE, "approved_at": "2026"}
+        {"version": 7, "archive_sha256": sha256_of(7), "approved_by": COLLEAGUE, "approved_at": "2026"}
     ).encode()
     steps = json.loads(run("model", "promote", "iris", "7", "--json").out)["next"]
     assert steps == ["release it: mainstage up --env dev"]
@@ -90,7 +90,7 @@ def test_what_cannot_be_released_is_not_promoted(run: Run, world: World) -> None
         "iris: version 8 was pushed for the runtime sklearn-1.2-1, and the file says sklearn-1.4-2: write that runtime into "
         "the file, or push the folder again as a new version"
     )
-    world.objects["models/iris/9/model.tar.gz"] = b"sha-9"
+    world.objects["models/iris/9/model.tar.gz"] = archive(9)
     assert error(run("model", "promote", "iris", "9")) == (
         "iris: version 9 has no card: push its folder again; registered are 5, 6, 7, 8, 9"
     )
