@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from infra.rehearsal.cloud import guard
-from infra.rehearsal.cloud.api import Call, Principal
+from infra.rehearsal.cloud.api import AwsError, Call, Principal
 from infra.rehearsal.cloud.capacity import Capacity
 from infra.rehearsal.cloud.clients import DoorSession
 from infra.rehearsal.cloud.clock import Clock
@@ -73,6 +73,7 @@ class Cloud:
         self._callbacks_close: list[Callable[[], None]] = []
         self._callbacks_reset: list[Callable[[], None]] = []
         self._server: Server | None = None
+        self._serving = threading.Lock()
         self._sessions: dict[str, DoorSession] = {}
         self._session_lock = threading.Lock()
         self._started = False
@@ -110,12 +111,13 @@ class Cloud:
         global _live
         if not self._started:
             return
-        self._started = False
+        with self._serving:
+            self._started = False
+            server, self._server = self._server, None
         try:
             self.pace.close()
-            if self._server is not None:
-                self._server.close()
-                self._server = None
+            if server is not None:
+                server.close()
             _run(self._callbacks_close)
         finally:
             self._moto.close()
@@ -173,11 +175,15 @@ class Cloud:
     def serve(self, port: int = 0) -> str:
         """Opens the door to other processes on 127.0.0.1 and returns its URL. port 0 takes a free one.
 
-        A port in use is an OSError that names it. Serving twice returns the URL that is served already.
+        A port in use is an OSError that names it. Serving twice returns the URL that is served already. AwsError when
+        the cloud is not open: what still starts while it closes would open a server that nobody closes.
         """
-        if self._server is None:
-            self._server = Server(self.door.handle, port)
-        return self._server.url
+        with self._serving:
+            if not self._started:
+                raise AwsError("ServiceException", "The emulated cloud is not open.", 500)
+            if self._server is None:
+                self._server = Server(self.door.handle, port)
+            return self._server.url
 
     def assume_role(self, role_arn: str, *, service: str, session_name: str, source_arn: str = "") -> boto3.Session:
         """A session of an AWS service under a role that was deployed.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from infra.rehearsal.cloud import cloud as cloud_module
 from infra.rehearsal.cloud import overlay
 from infra.rehearsal.cloud.api import AwsError, Call, Principal
 from infra.rehearsal.cloud.cloud import Cloud
@@ -311,6 +313,33 @@ def test_reset_empties_everything(cloud: Cloud):
 
 def test_serving_twice_is_serving_once(cloud: Cloud):
     assert cloud.serve() == cloud.serve()
+
+
+def test_who_serves_at_the_same_time_serves_once(cloud: Cloud, monkeypatch: pytest.MonkeyPatch):
+    both, made = threading.Barrier(2, timeout=0.5), list[object]()
+
+    class Late:
+        url = "http://127.0.0.1:1"
+
+        def __init__(self, *_: object):
+            made.append(self)
+            with suppress(threading.BrokenBarrierError):
+                both.wait()  # for a second one that is being made
+
+    monkeypatch.setattr(cloud_module, "Server", Late)
+    monkeypatch.setattr(cloud, "_server", None)
+    threads = [threading.Thread(target=cloud.serve) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(made) == 1
+
+
+def test_what_still_starts_while_the_cloud_closes_opens_no_server(tmp_path: Path):
+    closed = Cloud(account_id="222222222222", region="eu-west-1", directory=tmp_path)
+    with pytest.raises(AwsError, match="not open"):
+        closed.serve()
 
 
 def test_a_port_in_use_is_named(cloud: Cloud):
