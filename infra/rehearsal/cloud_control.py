@@ -158,13 +158,14 @@ def stop(root: Path) -> Running | None:
         running = find(root)
         if running is None:
             return None
-        os.kill(running.pid, signal.SIGTERM)
-        if not _ended(root, STOP_SECONDS):
+        for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(running.pid, signal.SIGKILL)
-            _ended(root, STOP_SECONDS)
-            (root / pointer.POINTER).unlink(missing_ok=True)
-            shutil.rmtree(running.directory.parent, ignore_errors=True)
+                os.kill(running.pid, number)
+            if _ended(root, STOP_SECONDS):
+                break
+        # One that was killed, by us or meanwhile by somebody else, leaves both.
+        pointer.remove(root)
+        shutil.rmtree(running.directory.parent, ignore_errors=True)
         return running
 
 

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cli import Ended, runner
@@ -126,6 +127,20 @@ def test_kill_9_leaves_nothing_that_blocks_the_next_one(root: Path) -> None:
     assert (started, second.environment) == (True, "prod")
     assert (cloud_control.lives(first), cloud_control.lives(second)) == (False, True)
     assert [path.name for path in (root / pointer.RUNS).iterdir()] == [f"{second.pid}-rehearsal"]
+
+
+def test_one_that_dies_while_it_is_being_stopped_is_stopped(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    running, _ = cloud_control.start(root, "dev")
+
+    def too_late(pid: int, number: int) -> None:
+        os.kill(pid, signal.SIGKILL)
+        until_gone(pid)
+        raise ProcessLookupError(pid, number)
+
+    monkeypatch.setattr(cloud_control, "os", SimpleNamespace(**{**vars(os), "kill": too_late}))
+    assert cloud_control.stop(root) == running
+    assert not (root / pointer.POINTER).exists()
+    assert list((root / pointer.RUNS).iterdir()) == []
 
 
 def test_a_start_that_is_killed_takes_the_cloud_along(root: Path) -> None:
