@@ -27,6 +27,10 @@ records meanwhile."""
 QUEUE_PAUSE_SECONDS = 10.0
 """The same of the spool queue. Shorter: while it is not asked records are lost."""
 
+QUEUE_FIRST_PAUSE_SECONDS = 1.0
+"""The queue's pause after a first silence; each next in a row doubles it. A machine or a network that stands still for
+a moment silences both services at once: that must not cost the records of the next ten seconds too."""
+
 AT_ONCE_SECONDS = 0.1
 """What failed sooner is tried once more: mostly a connection that was closed while the environment was frozen."""
 
@@ -41,8 +45,11 @@ _PAUSED = "gave no answer a moment ago"
 
 
 class Breaker:
-    """Whether a service is worth asking: after it gave no answer, not for one to two times `pause_seconds`; then it is
-    tried again, and one more silence is one more pause.
+    """Whether a service is worth asking: after it gave no answer, not for one to two times a pause; then it is tried
+    again, and one more silence is one more pause.
+
+    `pause_seconds` is the longest. The first is `first_seconds`, and each silence in a row doubles it; left out, every
+    pause is the longest.
 
     The environments of a function meet a silence at one moment. Each draws a pause of its own, so that they do not all
     try again, and are all held up, at one moment too.
@@ -52,20 +59,23 @@ class Breaker:
         self,
         pause_seconds: float,
         *,
+        first_seconds: float | None = None,
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
     ) -> None:
         """`draw` gives a number from 0 up to 1."""
-        self._pause, self._clock, self._draw, self._until = pause_seconds, clock, draw, 0.0
+        self._longest, self._first = pause_seconds, pause_seconds if first_seconds is None else first_seconds
+        self._pause, self._clock, self._draw, self._until = self._first, clock, draw, 0.0
 
     def lets_through(self) -> bool:
         return self._clock() >= self._until
 
     def no_answer(self) -> None:
         self._until = self._clock() + self._pause * (1 + self._draw())
+        self._pause = min(2 * self._pause, self._longest)
 
     def answer(self) -> None:
-        self._until = 0.0
+        self._pause, self._until = self._first, 0.0
 
 
 class HandOver:
@@ -88,7 +98,7 @@ class HandOver:
         self._stream_name, self._spool_url = stream_name, spool_url
         self._firehose, self._sqs, self._clock = firehose, sqs, clock
         self._stream = Breaker(STREAM_PAUSE_SECONDS, clock=clock)
-        self._queue = Breaker(QUEUE_PAUSE_SECONDS, clock=clock)
+        self._queue = Breaker(QUEUE_PAUSE_SECONDS, first_seconds=QUEUE_FIRST_PAUSE_SECONDS, clock=clock)
 
     def __call__(self, served: Served) -> None:
         try:

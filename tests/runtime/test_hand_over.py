@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from mainstage_runtime.hand_over import (
     AT_ONCE_SECONDS,
+    QUEUE_FIRST_PAUSE_SECONDS,
     QUEUE_PAUSE_SECONDS,
     STREAM_PAUSE_SECONDS,
     Breaker,
@@ -119,6 +121,32 @@ def test_a_spool_that_hangs_too_costs_a_second_and_the_loss_is_counted_at_once(w
     assert world.firehose.calls == 1
 
 
+def test_one_silence_of_both_loses_the_records_of_two_seconds_and_no_more(world: World) -> None:
+    for service in (world.firehose, world.sqs):
+        service.seconds, service.error = 1.0, Hung()
+    assert world.hand_over() == ("LogFailed", 2.0)
+    for service in (world.firehose, world.sqs):
+        service.seconds, service.error = 0.01, None
+    assert world.hand_over()[0] == "LogFailed"
+    world.clock.now += 2 * QUEUE_FIRST_PAUSE_SECONDS
+    assert world.hand_over()[0] == "HandedOver+Spooled"
+
+
+def test_a_spool_that_goes_on_hanging_is_asked_less_and_less_often(world: World) -> None:
+    for service in (world.firehose, world.sqs):
+        service.seconds, service.error = 0.0, Hung()  # only the clock of the test makes time pass
+    asked = list[int]()
+    for _ in range(60):
+        before = world.sqs.calls
+        world.hand_over()
+        asked.append(world.sqs.calls - before)
+        world.clock.now += 1
+    times = [second for second, calls in enumerate(asked) if calls]
+    assert times[0] == 0
+    assert 5 <= len(times) <= 9  # five to come to the longest pause, then each 10 to 20 s
+    assert all(later - earlier <= 2 * QUEUE_PAUSE_SECONDS for earlier, later in pairwise(times))
+
+
 @pytest.mark.parametrize("code", [("ThrottlingException", 400), ("ResourceNotFoundException", 400)])
 def test_a_stream_that_refuses_is_asked_with_each_record(world: World, code: tuple[str, int]) -> None:
     world.firehose.error = Answered(*code)
@@ -157,6 +185,23 @@ def test_a_breaker_by_itself() -> None:
     assert breaker.lets_through()
     breaker.no_answer()
     breaker.answer()
+    assert breaker.lets_through()
+
+
+def test_a_pause_doubles_with_each_silence_in_a_row_up_to_the_longest() -> None:
+    clock = Clock()
+    breaker = Breaker(10.0, first_seconds=1.0, clock=clock, draw=lambda: 0.0)
+    pauses = list[float]()
+    for _ in range(6):
+        breaker.no_answer()
+        began = clock.now
+        while not breaker.lets_through():
+            clock.now += 0.25
+        pauses.append(clock.now - began)
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
+    breaker.answer()
+    breaker.no_answer()
+    clock.now += 1.0
     assert breaker.lets_through()
 
 
