@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sleeps import sleeps_by
 
 from infra.rehearsal.cloud.cloud import Cloud
 from infra.rehearsal.drills import assertions
@@ -49,7 +50,7 @@ def a_machine_so_slow_that_its_time_is_over_at_once(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(assertions, "_told_in_the_log", told)
     monkeypatch.setattr(assertions, "told_of_records", lambda _, route, __: f"1 × spooled by {route}")
     monkeypatch.setattr(assertions, "_lost_for_want_of_an_answer", lambda *_: set())
-    monkeypatch.setattr(assertions.time, "sleep", lambda _: None)
+    sleeps_by(monkeypatch, assertions, lambda _: None)
 
 
 def test_a_record_in_the_spool_is_waited_for():
