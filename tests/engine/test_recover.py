@@ -125,7 +125,12 @@ def test_a_bare_up_makes_a_second_vpc_and_says_nothing(world: EngineWorld, progr
     program.write(BEGINNING, THREE)
     killed = Killed(world, program)
     killed.hold("ec2", "CreateVpc")
-    killed.up()
+
+    def the_others_are_made() -> None:
+        while not {"worker", "work"} <= set(program.resources()):
+            time.sleep(0.02)
+
+    killed.up(the_others_are_made)
     assert "the stack is currently locked by 1 lock" in up(program).told
     program.cli.run("cancel", "--yes", "--stack", program.stack)
     done = up(program)
