@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.rehearsal.cloud.cloud import Cloud
+from infra.rehearsal.cloud.overlay import sqs_moves
 from tests.rehearsal.functions.conftest import eventually
 
 ARN = "arn:aws:sqs:eu-west-1:111111111111:"
@@ -122,6 +123,20 @@ def test_a_queue_that_is_gone_fails_the_task(queues: Queues) -> None:
 
     task = queues.ended()
     assert (task["Status"], task["FailureReason"]) == ("FAILED", "AWS.SimpleQueueService.NonExistentQueue")
+
+
+def test_a_task_that_fails_inside_ends_and_lets_the_next_one_begin(
+    queues: Queues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queues.fail("one", "a")
+    with monkeypatch.context() as broken:
+        broken.setattr(sqs_moves, "_url", lambda _: 1 / 0)
+        queues.sqs.start_message_move_task(SourceArn=DEAD)
+        task = queues.ended()
+    assert (task["Status"], task["FailureReason"][:33]) == ("FAILED", "InternalFailure: ZeroDivisionErro")
+
+    queues.sqs.start_message_move_task(SourceArn=DEAD)
+    assert queues.ended()["Status"] == "COMPLETED"
 
 
 def test_one_at_a_time_and_it_can_be_cancelled(queues: Queues) -> None:

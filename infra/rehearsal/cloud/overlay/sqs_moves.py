@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,9 @@ MOST_PER_SECOND = 500
 MOST_LISTED = 10
 HIDDEN_SECONDS = 30
 """How long a message that could not be moved stays hidden (unconfirmed)."""
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -73,6 +77,8 @@ class Moves:
 
     def __init__(self, cloud: Cloud):
         self._cloud = cloud
+        # Held from the beginning: a task that asked for them while the cloud is emptied would make them anew.
+        self._queues = queues_of(cloud)
         self.lock = threading.Lock()
         self.tasks: list[Task] = []
 
@@ -95,6 +101,9 @@ class Moves:
                 pass
         except AwsError as refusal:
             failure = refusal.code
+        except Exception as error:  # else it would run for ever, and no other could begin
+            log.exception("%s: the move failed inside the emulated cloud", task.source_arn)
+            failure = f"InternalFailure: {error!r}"
         with self.lock:
             task.failure = failure
             task.status = "FAILED" if failure else "CANCELLED" if task.stop.is_set() else "COMPLETED"
@@ -110,7 +119,7 @@ class Moves:
         }
         taken = self._call(call, "ReceiveMessage", asked).get("Messages") or []
         for message in taken:
-            came_from = queues_of(self._cloud).came_from(call.region, _name(task.source_arn), message["MessageId"])
+            came_from = self._queues.came_from(call.region, _name(task.source_arn), message["MessageId"])
             destination = task.destination_arn or came_from
             if destination is None:
                 raise AwsError("CouldNotDetermineMessageSource", "The message was not moved here by a redrive policy.")
